@@ -1,0 +1,113 @@
+"""What all replicas of a cluster must agree on, frozen and validated before anything runs.
+
+Every limit carries its unit in its name. `digest` is exchanged when a link opens, so that two
+replicas that were configured differently never vote together (CF4).
+"""
+
+from dataclasses import dataclass, fields
+
+from pbft.core.errors import ConfigurationError
+from pbft.core.ids import MILLISECOND, SECOND, Digest, ReplicaId, View
+from pbft.core.quorum import faults, primary, quorum, weak_quorum
+from pbft.crypto.digests import digest
+
+CLUSTER_ID_BYTES = 16
+MAX_REPLICAS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """Parameters of the protocol. Times are nanoseconds, sizes are bytes, the rest are counts.
+
+    Raises `ConfigurationError` on construction when a rule between the fields does not hold.
+    """
+
+    cluster_id: bytes
+    n: int
+    checkpoint_interval: int = 128
+    """K: a checkpoint is taken whenever a multiple of it has executed (OSDI'99 §4.3)."""
+    window: int = 256
+    """L: how far above the low watermark sequence numbers may be assigned."""
+    pipeline: int = 4
+    """Sequence numbers that the primary keeps in flight; what waits meanwhile forms a batch."""
+    batch_max_requests: int = 256
+    batch_max_bytes: int = 256 * 1024
+    request_max_bytes: int = 64 * 1024
+    request_max_operations: int = 256
+    client_window: int = 64
+    """Executed timestamps remembered, and requests waiting, per client."""
+    request_timeout_ns: int = 1 * SECOND
+    """T: how long the oldest waiting request may wait before its primary is suspected."""
+    timeout_max_ns: int = 8 * SECOND
+    """The cap of T * 2^k (T25)."""
+    status_interval_ns: int = 100 * MILLISECOND
+    clock_bound_ns: int = 60 * SECOND
+    """How far a first-proposed agreed time may lie from a backup's own wall clock (T48)."""
+    chunk_bytes: int = 16 * 1024
+    """Leaf size of a snapshot's Merkle tree and unit of transfer."""
+    answer_max_bytes: int = 256 * 1024
+    """What one status message of a peer may cause to be re-sent to it."""
+    early_max_bytes: int = 4 * 1024 * 1024
+    """Votes and proposals of later views kept per sender."""
+
+    def __post_init__(self) -> None:
+        if len(self.cluster_id) != CLUSTER_ID_BYTES:
+            raise ConfigurationError(f"cluster_id must be {CLUSTER_ID_BYTES} bytes")
+        if not 4 <= self.n <= MAX_REPLICAS:
+            raise ConfigurationError(
+                f"n = {self.n}: tolerating a Byzantine replica takes 4 to {MAX_REPLICAS} replicas"
+            )
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "cluster_id" and (type(value) is not int or value < 1):
+                raise ConfigurationError(f"{field.name} must be a whole number of at least 1")
+        self._check_relations()
+
+    def _check_relations(self) -> None:
+        rules = (
+            (
+                self.window >= 2 * self.checkpoint_interval,
+                "window must be >= 2 checkpoint_interval",
+            ),
+            (self.pipeline <= self.window, "pipeline must be <= window"),
+            (
+                self.timeout_max_ns >= self.request_timeout_ns,
+                "timeout_max_ns must be >= request_timeout_ns",
+            ),
+            (
+                self.batch_max_bytes >= 2 * self.request_max_bytes,
+                "batch_max_bytes must be >= 2 request_max_bytes",
+            ),
+            (
+                self.status_interval_ns * 2 <= self.request_timeout_ns,
+                "status_interval_ns must be at most half of request_timeout_ns",
+            ),
+        )
+        for holds, rule in rules:
+            if not holds:
+                raise ConfigurationError(rule)
+
+    @property
+    def f(self) -> int:
+        return faults(self.n)
+
+    @property
+    def quorum(self) -> int:
+        return quorum(self.n)
+
+    @property
+    def weak_quorum(self) -> int:
+        return weak_quorum(self.n)
+
+    def primary(self, view: View) -> ReplicaId:
+        return primary(view, self.n)
+
+    def timeout(self, backoff: int) -> int:
+        """T * 2^backoff, capped (OSDI'99 §4.5.2; T25)."""
+        return min(self.request_timeout_ns << min(backoff, 32), self.timeout_max_ns)
+
+    @property
+    def digest(self) -> Digest:
+        """Of every field: equal exactly when two replicas may vote together."""
+        parts = [f"{field.name}={getattr(self, field.name)!r}" for field in fields(self)]
+        return digest(b"pbft configuration", *(part.encode() for part in parts))

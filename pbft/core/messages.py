@@ -1,0 +1,220 @@
+"""Every message, under the paragraph of the paper that it comes from.
+
+Two kinds. *Signed* messages (the first seven) convince a third party: they are signed over
+(domain, cluster, body), their bytes are kept and forwarded as they were signed (T5). *Link*
+messages are vouched for by the sealed link they came on and convince nobody else.
+
+A replica's name inside a signed message is its number; `raw` fields hold whole signed messages.
+"""
+
+from typing import Annotated, Generic, TypeAlias, TypeVar
+
+from msgspec import Meta, Struct
+
+from pbft.core.ids import ClientId, ReplicaId
+
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+MAX_LIST = 4096
+MAX_WINDOW = 4096
+Bytes = bytes
+Raws = Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
+
+
+class Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A message is an array whose first element is its type: no two types share an encoding."""
+
+
+# -- signed ---------------------------------------------------------------------------------
+
+
+class Request(Message, frozen=True, tag=1):
+    """<REQUEST, o, t, c> (OSDI'99 §4.1). Carries one or more operations under one timestamp."""
+
+    client: Name
+    timestamp: Number
+    operations: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=MAX_LIST)]
+
+
+class PrePrepare(Message, frozen=True, tag=2):
+    """<PRE-PREPARE, v, n, d> (§4.2). The batch travels beside it, so certificates stay small."""
+
+    view: Number
+    sequence: Number
+    digest: Hash
+    replica: Number
+
+
+class Prepare(Message, frozen=True, tag=3):
+    """<PREPARE, v, n, d, i> (§4.2). Never sent by the primary of v."""
+
+    view: Number
+    sequence: Number
+    digest: Hash
+    replica: Number
+
+
+class Commit(Message, frozen=True, tag=4):
+    """<COMMIT, v, n, D(m), i> (§4.2)."""
+
+    view: Number
+    sequence: Number
+    digest: Hash
+    replica: Number
+
+
+class Checkpoint(Message, frozen=True, tag=5):
+    """<CHECKPOINT, n, d, i> (§4.3). Carries no view: it is cast in any mode (T46)."""
+
+    sequence: Number
+    digest: Hash
+    replica: Number
+
+
+class Certificate(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A prepared certificate: a pre-prepare and q-1 matching prepares of others (§4.4; T15)."""
+
+    pre_prepare: bytes
+    prepares: Raws
+
+
+class ViewChange(Message, frozen=True, tag=6):
+    """<VIEW-CHANGE, v+1, n, C, P, i> (§4.4): `view` is the view moved to, P ascends in n."""
+
+    view: Number
+    low_watermark: Number
+    checkpoint_proof: Raws
+    prepared: Annotated[tuple[Certificate, ...], Meta(max_length=MAX_WINDOW)]
+    replica: Number
+
+
+class NewView(Message, frozen=True, tag=7):
+    """<NEW-VIEW, v+1, V, O> (§4.4): O is recomputed by every backup from V alone (T17)."""
+
+    view: Number
+    view_changes: Raws
+    pre_prepares: Raws
+    replica: Number
+
+
+# -- vouched for by the link ----------------------------------------------------------------
+
+
+class Proposal(Message, frozen=True, tag=16):
+    """A pre-prepare with its batch beside it."""
+
+    pre_prepare: bytes
+    batch: bytes
+
+
+class Status(Message, frozen=True, tag=17):
+    """Periodic and complete (T53): what the sender has, so that others can fill what it lacks.
+
+    `fresh` asks to be shown any vote of the sender's that the receiver holds: a replica without
+    records does not vote until a quorum has answered."""
+
+    view: Number
+    active: bool
+    low_watermark: Number
+    executed: Number
+    fresh: bool
+
+
+class Witness(Message, frozen=True, tag=18):
+    """Answer to a fresh status: a vote signed by the asker, or nothing."""
+
+    vote: bytes
+
+
+class FetchBatch(Message, frozen=True, tag=19):
+    """Ask for the body behind a digest (T20)."""
+
+    digest: Hash
+
+
+class BatchBody(Message, frozen=True, tag=20):
+    """The body that was asked for; it is checked against the digest, never trusted."""
+
+    batch: bytes
+
+
+class Decision(Message, frozen=True, tag=21):
+    """A commit certificate with its body: a replica that missed the votes follows it (T12, T27)."""
+
+    pre_prepare: bytes
+    commits: Raws
+    batch: bytes
+
+
+class StableProof(Message, frozen=True, tag=22):
+    """q matching checkpoints: moves the watermarks of whoever lags (§4.3)."""
+
+    checkpoints: Raws
+
+
+class FetchChunk(Message, frozen=True, tag=23):
+    """Ask for one chunk of the snapshot at a stable checkpoint."""
+
+    sequence: Number
+    index: Number
+
+
+class Chunk(Message, frozen=True, tag=24):
+    """One chunk and its path to the certified root; verified before it is kept."""
+
+    sequence: Number
+    index: Number
+    count: Number
+    data: bytes
+    proof: Annotated[tuple[Hash, ...], Meta(max_length=64)]
+
+
+class Reply(Message, frozen=True, tag=25):
+    """<REPLY, v, t, c, i, r> (§4.1). Replies match on (timestamp, request, results): not on v."""
+
+    view: Number
+    timestamp: Number
+    request: Hash
+    sequence: Number
+    results: Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
+    replica: Number
+
+
+Vote: TypeAlias = Prepare | Commit
+Signable: TypeAlias = Request | PrePrepare | Prepare | Commit | Checkpoint | ViewChange | NewView
+LinkMessage: TypeAlias = (
+    Proposal
+    | Status
+    | Witness
+    | FetchBatch
+    | BatchBody
+    | Decision
+    | StableProof
+    | FetchChunk
+    | Chunk
+    | Reply
+)
+AnyMessage: TypeAlias = Signable | LinkMessage
+
+M = TypeVar("M", bound=Signable, covariant=True)
+
+
+class Signed(Struct, Generic[M], frozen=True):
+    """A signed message whose signature has been verified, with the very bytes that were signed."""
+
+    message: M
+    raw: bytes
+
+
+class Batch(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a digest stands for: a proposed agreed time (wall ns) and whole signed requests, in
+    order (T8). The empty batch at time 0 is the null request (§4.4; T19)."""
+
+    time: Number
+    requests: Raws
+
+
+def sender(message: Signable) -> ReplicaId | ClientId:
+    """Who claims to have signed `message`."""
+    return message.client if isinstance(message, Request) else message.replica

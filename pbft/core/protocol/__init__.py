@@ -1,0 +1,1 @@
+"""Verbs: absorbing handlers and acting rules, one module per concern of the paper."""

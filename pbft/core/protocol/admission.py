@@ -1,0 +1,143 @@
+"""Who handles which message, and what is not even worth verifying (AU8, FL5).
+
+`worth` answers from the plain fields of a message, before any signature is checked: it saves
+time, never decides correctness; every handler judges again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from pbft.core.ids import Principal
+from pbft.core.messages import (
+    AnyMessage,
+    Checkpoint,
+    Chunk,
+    Commit,
+    Decision,
+    FetchBatch,
+    FetchChunk,
+    NewView,
+    Prepare,
+    PrePrepare,
+    Proposal,
+    Request,
+    StableProof,
+    Status,
+    ViewChange,
+    Witness,
+)
+from pbft.core.messages import BatchBody as BatchBodyMessage
+from pbft.core.protocol import (
+    checkpointing,
+    ordering,
+    retransmission,
+    state_transfer,
+    view_change,
+)
+from pbft.core.state.replica_state import ReplicaState
+from pbft.core.turn import Turn
+from pbft.core.wire import decode_signed
+
+Handler = Callable[[ReplicaState, Turn, Principal, Any], None]
+
+HANDLERS: dict[type, Handler] = {
+    Request: ordering.on_request,
+    Proposal: ordering.on_proposal,
+    Prepare: ordering.on_prepare,
+    Commit: ordering.on_commit,
+    Decision: ordering.on_decided,
+    BatchBodyMessage: ordering.on_body,
+    Checkpoint: checkpointing.on_checkpoint,
+    StableProof: checkpointing.on_stable,
+    ViewChange: view_change.on_view_change,
+    NewView: view_change.on_new_view,
+    Status: retransmission.on_status,
+    Witness: retransmission.on_witness,
+    FetchBatch: retransmission.on_fetch_batch,
+    FetchChunk: state_transfer.on_fetch_chunk,
+    Chunk: state_transfer.on_chunk,
+}
+
+
+def refusal(state: ReplicaState, peer: Principal, message: AnyMessage) -> str | None:
+    """Why `message` is dropped unverified, or none. Raises `DecodeError` on malformed insides."""
+    if type(message) not in HANDLERS:
+        return "not for a replica"
+    if not isinstance(peer, int) and not isinstance(message, Request):
+        return "clients send requests only"
+    match message:
+        case Request():
+            return _request(state, peer, message)
+        case Prepare() | Commit():
+            return _vote(state, message)
+        case Proposal():
+            return _proposal(state, message)
+        case Decision():
+            return _decision(state, message)
+        case Checkpoint():
+            return _old(message.sequence <= state.log.low_watermark)
+        case ViewChange():
+            return _view_change(state, message)
+        case NewView():
+            views = state.views
+            return _old(message.view < views.view or (message.view == views.view and views.active))
+        case StableProof():
+            return None if message.checkpoints else "empty proof"
+        case _:
+            return None
+
+
+def _old(old: bool) -> str | None:
+    return "old or settled" if old else None
+
+
+def _request(state: ReplicaState, peer: Principal, message: Request) -> str | None:
+    if not isinstance(peer, int) and peer != message.client:
+        return "request of another client"
+    key = (message.client, message.timestamp)
+    return _old(key in state.requests.waiting or message.timestamp <= state.sessions.floor(key[0]))
+
+
+def _vote(state: ReplicaState, message: Prepare | Commit) -> str | None:
+    """Surplus votes for what is settled cost nothing: most of the traffic at n = 4."""
+    if message.view < state.views.view or message.sequence <= state.log.low_watermark:
+        return "old or settled"
+    slot = state.log.slots.get(message.sequence)
+    if slot is None or message.view != state.views.view:
+        return None
+    votes = slot.prepares if isinstance(message, Prepare) else slot.commits
+    known = votes.get(message.replica)
+    if known is not None:
+        return _old(known.message.digest == message.digest)
+    settled = slot.committed if isinstance(message, Prepare) else slot.decision is not None
+    agrees = slot.pre_prepare is not None and slot.pre_prepare.message.digest == message.digest
+    return _old(settled and agrees)
+
+
+def _proposal(state: ReplicaState, message: Proposal) -> str | None:
+    pp = decode_signed(message.pre_prepare)
+    if not isinstance(pp, PrePrepare):
+        return "inner message of another type"
+    if pp.view < state.views.view or pp.sequence <= state.log.low_watermark:
+        return "old or settled"
+    slot = state.log.slots.get(pp.sequence)
+    if slot is None or slot.pre_prepare is None or pp.view != state.views.view:
+        return None
+    same = slot.pre_prepare.message.digest == pp.digest
+    return _old(same and pp.digest in state.log.bodies)
+
+
+def _decision(state: ReplicaState, message: Decision) -> str | None:
+    pp = decode_signed(message.pre_prepare)
+    if not isinstance(pp, PrePrepare):
+        return "inner message of another type"
+    slot = state.log.slots.get(pp.sequence)
+    known = slot is not None and slot.decision is not None and pp.digest in state.log.bodies
+    return _old(pp.sequence <= state.log.low_watermark or known)
+
+
+def _view_change(state: ReplicaState, message: ViewChange) -> str | None:
+    known = state.views.view_changes.get(message.replica)
+    if known is not None and known.signed.message.view > message.view:
+        return "old or settled"
+    return _old(message.view < state.views.view)

@@ -1,0 +1,72 @@
+"""Which timers should run, as a function of the state, and what happens when one fires.
+
+| key | waits for | delay |
+|---|---|---|
+| status, times fired | the next status | the status interval |
+| request, view, oldest | the oldest waiting request, in an active view (T37) | T * 2^k |
+| new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
+| fetch, times fired | bodies that were asked for (T20) | the status interval |
+| lag, sequence number | decisions up to a certified checkpoint, before its snapshot | 2 intervals |
+| transfer, times fired | chunks that were asked for | the status interval |
+"""
+
+from pbft.core.protocol import retransmission, state_transfer, view_change
+from pbft.core.state.replica_state import ReplicaState
+from pbft.core.state.timers import TimerKey
+from pbft.core.turn import Turn
+
+LAG_INTERVALS = 2
+
+
+def settle(state: ReplicaState, turn: Turn) -> None:
+    """Bring the timer table in line with the state."""
+    state.timers.settle(_wanted(state), turn.now.monotonic)
+
+
+def _wanted(state: ReplicaState) -> dict[TimerKey, int]:
+    fired, interval = state.timers.fired, state.config.status_interval_ns
+    ticks = fired.get("status", 0)
+    wanted: dict[TimerKey, int] = {("status", ticks): interval if ticks else 0}
+    wanted.update(_suspicion(state))
+    if state.log.missing:
+        wanted["fetch", fired.get("fetch", 0)] = interval
+    if state.transfer.target is not None:
+        wanted["transfer", fired.get("transfer", 0)] = interval
+    elif state_transfer.behind(state):
+        wanted["lag", state.checkpoints.certified.sequence] = LAG_INTERVALS * interval
+    return wanted
+
+
+def _suspicion(state: ReplicaState) -> dict[TimerKey, int]:
+    """At most one timer runs against the primary (§4.5.2). None while a transfer runs: what we
+    wait for may be in it."""
+    views, config = state.views, state.config
+    delay = config.timeout(views.backoff)
+    if views.active and state.transfer.target is not None:
+        return {}
+    awaiting = views.awaited is not None and views.view > views.progressed
+    if not views.active or awaiting:
+        if views.moving(views.view) >= config.quorum:
+            return {("new view", views.view): delay}
+        return {}
+    oldest = state.requests.oldest()
+    if oldest is None or not state.voting:
+        return {}
+    return {("request", views.view, oldest): delay}
+
+
+def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
+    """What each timer stands for."""
+    match key[0]:
+        case "status":
+            retransmission.tick(state, turn)
+        case "fetch":
+            retransmission.fetch_again(state, turn)
+        case "request":
+            view_change.suspect(state, turn, "the oldest waiting request timed out")
+        case "new view":
+            view_change.suspect(state, turn, "no new view, or no progress in it, in time")
+        case "lag":
+            state_transfer.start(state, turn)
+        case "transfer":
+            state_transfer.tick(state, turn)

@@ -1,0 +1,125 @@
+"""Execution: strictly in sequence, each request at most once, the same everywhere (T11, T30).
+
+What a batch may not decide before it is ordered is decided here, from replicated state alone:
+whether a request is a duplicate or below its session's floor, and the agreed time (T48).
+"""
+
+from pbft.core.effects import Executed
+from pbft.core.ids import ClientId, RequestKey, SequenceNumber
+from pbft.core.messages import Reply, Request, Signed
+from pbft.core.service import OK, REFUSED, Context
+from pbft.core.state.replica_state import ReplicaState
+from pbft.core.state.sessions import Answer, decode_image
+from pbft.core.turn import Turn
+from pbft.core.verified import Body
+from pbft.core.wire import request_digest
+
+SLOTS_PER_RULE = 32
+MAX_REFUSAL_BYTES = 512
+
+
+def execute(state: ReplicaState, turn: Turn) -> bool:
+    """Run the next decided batch, up to the next checkpoint boundary of one round of rules."""
+    acted = False
+    for _ in range(SLOTS_PER_RULE):
+        if _boundary_waits(state):
+            return acted
+        slot = state.log.slots.get(state.executed + 1)
+        if slot is None or slot.decision is None:
+            return acted
+        body = state.log.bodies.get(slot.decision.pre_prepare.message.digest)
+        if body is None:
+            return acted
+        _run(state, turn, slot.sequence, body)
+        state.log.touched[slot.sequence] = None
+        acted = True
+    return acted
+
+
+def _boundary_waits(state: ReplicaState) -> bool:
+    """Whether the state at a multiple of K has yet to be checkpointed (§4.3)."""
+    at = state.executed
+    return (
+        at > state.checkpoints.stable.sequence
+        and at % state.config.checkpoint_interval == 0
+        and at not in state.checkpoints.own
+        and not state.checkpoints.diverged
+    )
+
+
+def _run(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) -> None:
+    if body.requests:
+        state.sessions.time = max(state.sessions.time + 1, body.time)
+    executed: list[RequestKey] = []
+    operations = 0
+    for request in body.requests:
+        key = (request.message.client, request.message.timestamp)
+        if state.sessions.eligible(key):
+            _apply(state, turn, sequence, request)
+            executed.append(key)
+            operations += len(request.message.operations)
+        state.requests.drop(key)
+    state.executed = sequence
+    turn.event(Executed(sequence, body.digest, tuple(executed), operations))
+
+
+def _apply(
+    state: ReplicaState, turn: Turn, sequence: SequenceNumber, request: Signed[Request]
+) -> None:
+    message = request.message
+    context = Context(message.client, sequence, state.sessions.time)
+    results = tuple(_result(state, operation, context) for operation in message.operations)
+    answer = Answer(message.timestamp, request_digest(request.raw), sequence, results)
+    if state.sessions.close(message.client, answer, state.config.client_window):
+        state.requests.drop_below(message.client, state.sessions.floor(message.client))
+    _reply(state, turn, message.client, answer)
+
+
+def _result(state: ReplicaState, operation: bytes, context: Context) -> bytes:
+    """A value, or the refusal that the service raised: both are results, equal everywhere."""
+    try:
+        return OK + state.service.execute(operation, context)
+    except Exception as refusal:  # the service's own exception is the outcome, whatever it is
+        text = f"{type(refusal).__name__}: {refusal}"
+        return REFUSED + text.encode("utf-8", "replace")[:MAX_REFUSAL_BYTES]
+
+
+def answer(state: ReplicaState, turn: Turn) -> bool:
+    """Answer retries from the client table (§4.1)."""
+    retried = list(state.requests.retried)
+    state.requests.retried.clear()
+    for key in retried:
+        cached = state.sessions.answer(key)
+        if cached is not None:
+            _reply(state, turn, key[0], cached)
+    return False
+
+
+def _reply(state: ReplicaState, turn: Turn, client: ClientId, answer: Answer) -> None:
+    """The one place where replies are made; a diverged replica makes none (T54)."""
+    if state.checkpoints.diverged:
+        return
+    view = state.views.view
+    turn.reply(
+        client,
+        Reply(
+            view,
+            answer.timestamp,
+            answer.request,
+            answer.sequence,
+            answer.results,
+            state.me,
+        ),
+    )
+
+
+def install(state: ReplicaState, sequence: SequenceNumber, image: bytes) -> None:
+    """Put a certified snapshot in the place of sessions and service. Raises `ServiceError`, or
+    what the service raises, with the state as it was."""
+    sessions, service = decode_image(image)
+    state.service.restore(service)
+    state.sessions = sessions
+    state.executed = sequence
+    for key in list(state.requests.waiting):
+        if not sessions.eligible(key):
+            state.requests.drop(key)

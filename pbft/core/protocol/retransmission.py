@@ -1,0 +1,246 @@
+"""Status exchange: periodic, complete, bounded -- what makes lost datagrams harmless (T12, T53).
+
+Every replica tells the others how far it is. Whoever is ahead of a peer that did not move between
+two statuses re-sends what that peer lacks: its stable proof, decisions with bodies, its NEW-VIEW or
+VIEW-CHANGE, its own votes, verbatim. All that one interval may cost per peer is bounded (FL7).
+"""
+
+from collections.abc import Iterator
+
+from pbft.core.effects import Forgotten
+from pbft.core.ids import Principal, ReplicaId, SequenceNumber
+from pbft.core.messages import (
+    BatchBody,
+    Decision,
+    FetchBatch,
+    LinkMessage,
+    Proposal,
+    Signable,
+    Signed,
+    StableProof,
+    Status,
+    Witness,
+    sender,
+)
+from pbft.core.records import Began
+from pbft.core.state.log import Slot
+from pbft.core.state.peers import Peer
+from pbft.core.state.replica_state import ReplicaState
+from pbft.core.turn import Turn
+from pbft.core.verified import Proposed, ProvenViewChange, Verified
+from pbft.core.wire import decode_signed, encode_link
+
+Resent = Signed[Signable] | LinkMessage
+REFORWARDED_PER_TICK = 32
+PATIENCE_TICKS = 5
+"""Status intervals that a fresh replica waits for *all* others before a quorum suffices."""
+
+
+# -- absorb ---------------------------------------------------------------------------------
+
+
+def on_status(state: ReplicaState, turn: Turn, peer: Principal, status: Status) -> None:
+    """Remember it, and whether the peer moved since its last one."""
+    known = state.peers.get(peer)
+    if known is None:
+        state.drops["status of no replica"] += 1
+        return
+    known.stalled = known.status is not None and _same_progress(known.status, status)
+    known.status = status
+    known.unanswered = True
+
+
+def _same_progress(before: Status, after: Status) -> bool:
+    return (before.view, before.active, before.low_watermark, before.executed) == (
+        after.view,
+        after.active,
+        after.low_watermark,
+        after.executed,
+    )
+
+
+def remember(state: ReplicaState, verified: Verified) -> None:
+    """Keep the last vote of each replica: should it forget its own, we can show it (T35)."""
+    if isinstance(verified, Proposed):
+        signed: Signed[Signable] = verified.pre_prepare
+    elif isinstance(verified, ProvenViewChange):
+        signed = verified.signed
+    elif isinstance(verified, Signed):
+        signed = verified
+    else:
+        return
+    replica = sender(signed.message)
+    if isinstance(replica, int) and replica != state.me:
+        state.peers.by_id[replica].vote = signed.raw
+
+
+def on_witness(state: ReplicaState, turn: Turn, peer: Principal, witness: Witness) -> None:
+    """While fresh: a peer holds no vote of ours, or shows one that we have forgotten (T35)."""
+    if state.voting or not isinstance(peer, int):
+        state.drops["witness that was not asked for"] += 1
+    elif not witness.vote:
+        state.peers.cleared.add(peer)
+    else:
+        turn.event(Forgotten(witness.vote))
+
+
+def on_fetch_batch(state: ReplicaState, turn: Turn, peer: Principal, fetch: FetchBatch) -> None:
+    """Note who wants which body."""
+    known = state.peers.get(peer)
+    if known is not None and fetch.digest in state.log.bodies:
+        known.wants[fetch.digest] = None
+
+
+# -- act --------------------------------------------------------------------------------------
+
+
+def begin(state: ReplicaState, turn: Turn) -> bool:
+    """A fresh replica may vote once q replicas, itself included, hold no vote of its own."""
+    cleared = len(state.peers.cleared)
+    patient = state.timers.fired.get("status", 0) < PATIENCE_TICKS
+    if state.voting or cleared + 1 < (state.config.n if patient else state.config.quorum):
+        return False
+    state.voting = True
+    state.log.touched = dict.fromkeys(state.log.slots)
+    turn.record(Began())
+    return True
+
+
+def tick(state: ReplicaState, turn: Turn) -> None:
+    """Say where we are; ask again for what is missing; pass on what still waits (T38)."""
+    for peer in state.peers.by_id.values():
+        peer.spent = 0
+    views = state.views
+    turn.broadcast(
+        Status(
+            views.view,
+            views.active,
+            state.log.low_watermark,
+            state.executed,
+            not state.voting,
+        )
+    )
+    _reforward(state, turn)
+
+
+def fetch(state: ReplicaState, turn: Turn) -> bool:
+    """Ask everybody for the bodies we lack: at least one correct replica holds each (T20)."""
+    for digest, asked in state.log.missing.items():
+        if not asked:
+            state.log.missing[digest] = True
+            turn.broadcast(FetchBatch(digest))
+    return False
+
+
+def fetch_again(state: ReplicaState, turn: Turn) -> None:
+    """What was asked for an interval ago and is still missing was lost on the way."""
+    state.log.missing = dict.fromkeys(state.log.missing, False)
+
+
+def _reforward(state: ReplicaState, turn: Turn) -> None:
+    """Requests that a client may have told only us go to all, so that f+1 wait for them (CL3)."""
+    waiting = list(state.requests.waiting.items())[:REFORWARDED_PER_TICK]
+    for key, request in waiting:
+        if key not in state.requests.unforwarded:
+            turn.forward(turn.peers, request.message, request.raw)
+
+
+def answer(state: ReplicaState, turn: Turn) -> bool:
+    """Give each peer that spoke what it lacks, up to its share of this interval."""
+    for replica, peer in state.peers.by_id.items():
+        if peer.unanswered and peer.status is not None:
+            peer.unanswered = False
+            if peer.status.fresh:
+                turn.send((replica,), Witness(_witness(state, replica)))
+            _resend(state, turn, replica, peer, _owed(state, peer.status, peer.stalled))
+        if peer.wants:
+            wanted, peer.wants = peer.wants, {}
+            bodies = (state.log.bodies.get(digest) for digest in wanted)
+            _resend(state, turn, replica, peer, (BatchBody(b.raw) for b in bodies if b))
+    return False
+
+
+def _resend(
+    state: ReplicaState,
+    turn: Turn,
+    replica: ReplicaId,
+    peer: Peer,
+    owed: Iterator[Resent],
+) -> None:
+    for message in owed:
+        size = len(message.raw) if isinstance(message, Signed) else len(encode_link(message))
+        if peer.spent and peer.spent + size > state.config.answer_max_bytes:
+            state.drops["answer cut at its limit"] += 1
+            return
+        peer.spent += size
+        turn.send((replica,), message)
+
+
+def _owed(state: ReplicaState, status: Status, stalled: bool) -> Iterator[Resent]:
+    """What a peer in that state lacks and we have, most useful first."""
+    if not stalled:
+        return
+    if status.low_watermark < state.checkpoints.stable.sequence:
+        yield StableProof(state.checkpoints.stable.proof)
+    yield from _views_owed(state, status)
+    yield from _decisions_owed(state, status.executed)
+    for sequence, vote in state.checkpoints.cast.items():
+        if sequence > status.low_watermark:
+            yield vote
+    if status.view == state.views.view and state.views.active:
+        yield from _votes_owed(state, status.executed)
+
+
+def _views_owed(state: ReplicaState, status: Status) -> Iterator[Resent]:
+    views = state.views
+    behind = status.view < views.view or (status.view == views.view and not status.active)
+    if not behind:
+        return
+    own = views.view_changes.get(state.me)
+    if own is not None and own.signed.message.view >= status.view:
+        yield own.signed
+    if views.accepted is not None:
+        yield views.accepted
+
+
+def _decisions_owed(state: ReplicaState, executed: SequenceNumber) -> Iterator[Resent]:
+    for sequence in range(max(executed, state.log.low_watermark) + 1, state.executed + 1):
+        slot = state.log.slots.get(sequence)
+        if slot is None or slot.decision is None:
+            continue
+        body = state.log.bodies.get(slot.decision.pre_prepare.message.digest)
+        if body is not None:
+            yield Decision(slot.decision.pre_prepare.raw, slot.decision.commits, body.raw)
+
+
+def _votes_owed(state: ReplicaState, executed: SequenceNumber) -> Iterator[Resent]:
+    first = max(executed, state.executed, state.log.low_watermark) + 1
+    for sequence in range(first, state.high_watermark + 1):
+        slot = state.log.slots.get(sequence)
+        if slot is not None:
+            yield from _slot_votes(state, slot)
+
+
+def _slot_votes(state: ReplicaState, slot: Slot) -> Iterator[Resent]:
+    pp = slot.pre_prepare
+    if pp is not None and state.is_primary:
+        body = state.log.bodies.get(pp.message.digest)
+        if body is not None:
+            yield Proposal(pp.raw, body.raw)
+    if state.me in slot.prepares:
+        yield slot.prepares[state.me]
+    if state.me in slot.commits:
+        yield slot.commits[state.me]
+
+
+def _witness(state: ReplicaState, replica: ReplicaId) -> bytes:
+    """Any vote signed by `replica` that we hold."""
+    view_change = state.views.view_changes.get(replica)
+    if view_change is not None:
+        return view_change.signed.raw
+    if state.peers.by_id[replica].vote:
+        return state.peers.by_id[replica].vote
+    for raw in state.checkpoints.stable.proof:
+        if sender(decode_signed(raw)) == replica:
+            return raw
+    return b""

@@ -1,0 +1,79 @@
+"""What must be durable before which message leaves (T34), and all that a restart starts from.
+
+| record | durable before |
+|---|---|
+| Began | the first vote of a replica that started without records |
+| Accepted | PRE-PREPARE(v,n,d) by the primary, PREPARE(v,n,d) by a backup; holds the body |
+| Prepared | COMMIT(v,n,d) |
+| ViewChanged | VIEW-CHANGE(v): the replica is in v and inactive, and this is what it signed |
+| ViewEntered | NEW-VIEW(v) by its primary, and the first PREPARE in v |
+| Snapshotted | CHECKPOINT(n,d); holds the service state and the client table |
+| Stabilised | nothing; allows dropping all records at or below n (T52) |
+"""
+
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from pbft.core.errors import RecordError
+from pbft.core.ids import Digest, SequenceNumber
+from pbft.core.messages import Certificate
+
+
+class Record(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A record is an array whose first element is its type."""
+
+
+class Began(Record, frozen=True, tag=1):
+    """This replica has been given leave to vote; from here on, no records means lost records."""
+
+
+class Accepted(Record, frozen=True, tag=2):
+    pre_prepare: bytes
+    batch: bytes
+
+
+class Prepared(Record, frozen=True, tag=3):
+    sequence: SequenceNumber
+    certificate: Certificate
+
+
+class ViewChanged(Record, frozen=True, tag=4):
+    view_change: bytes
+
+
+class ViewEntered(Record, frozen=True, tag=5):
+    new_view: bytes
+
+
+class Snapshotted(Record, frozen=True, tag=6):
+    sequence: SequenceNumber
+    root: Digest
+    state: bytes
+
+
+class Stabilised(Record, frozen=True, tag=7):
+    sequence: SequenceNumber
+    proof: tuple[bytes, ...]
+
+
+AnyRecord: TypeAlias = (
+    Began | Accepted | Prepared | ViewChanged | ViewEntered | Snapshotted | Stabilised
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: "msgspec.msgpack.Decoder[AnyRecord]" = msgspec.msgpack.Decoder(AnyRecord)
+
+
+def encode_record(record: AnyRecord) -> bytes:
+    """The canonical bytes of a record, for whatever store lies under the driver."""
+    return _encoder.encode(record)
+
+
+def decode_record(data: bytes) -> AnyRecord:
+    """The record behind `data`. Raises `RecordError`."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(f"not a record: {error}; restore this replica's store") from None

@@ -1,0 +1,119 @@
+"""A replica's state from its durable records, before its first turn (T33, T34).
+
+The records are read in the order in which they were written; each is verified as if it came from
+the network. Afterwards the replica is in the view and mode it was in, holds what it accepted and
+prepared, and so casts the same votes again and no others: signatures are deterministic.
+"""
+
+from collections.abc import Sequence
+
+from pbft.core.errors import DecodeError, RecordError
+from pbft.core.ingress import Ingress, Rejected
+from pbft.core.messages import Checkpoint, NewView, Prepare, ViewChange
+from pbft.core.protocol import checkpointing, execution, view_change
+from pbft.core.records import (
+    Accepted,
+    AnyRecord,
+    Prepared,
+    Snapshotted,
+    Stabilised,
+    ViewChanged,
+    ViewEntered,
+)
+from pbft.core.state.replica_state import ReplicaState
+from pbft.core.verified import StableCheckpoint
+
+
+def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord]) -> None:
+    """Replay `records` into a new state. Raises `RecordError`, and then nothing may be started."""
+    state.voting = bool(records)
+    try:
+        _restore_checkpoint(state, ingress, records)
+        for record in records:
+            _apply(state, ingress, record)
+    except (Rejected, DecodeError) as error:
+        raise RecordError(f"a record of this replica does not verify: {error}") from None
+    low = state.checkpoints.stable.sequence
+    state.log.truncate(low)
+    for own in state.checkpoints.own.values():
+        if own.sequence > low:
+            vote = state.authentication.sign(Checkpoint(own.sequence, own.tree.root, state.me))
+            state.checkpoints.cast[own.sequence] = vote
+            state.checkpoints.votes[own.sequence] = {state.me: vote}
+
+
+def _restore_checkpoint(
+    state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord]
+) -> None:
+    """The newest own snapshot is where execution continues; the newest proof that we hold a
+    snapshot for is where the log begins."""
+    snapshots = {r.sequence: r for r in records if isinstance(r, Snapshotted)}
+    proofs = [r for r in records if isinstance(r, Stabilised) and r.sequence in snapshots]
+    if proofs:
+        newest = max(proofs, key=lambda proof: proof.sequence)
+        stable: StableCheckpoint = ingress.stable(newest.proof)
+        state.checkpoints.stable = state.checkpoints.certified = stable
+    for sequence, snapshot in sorted(snapshots.items()):
+        if sequence < state.checkpoints.stable.sequence:
+            continue
+        own = checkpointing.own_checkpoint(sequence, snapshot.state, state.config.chunk_bytes)
+        if own.tree.root != snapshot.root:
+            raise RecordError(f"the snapshot at {sequence} is damaged; recover this replica")
+        state.checkpoints.own[sequence] = own
+    if state.checkpoints.own:
+        last = max(state.checkpoints.own)
+        execution.install(state, last, state.checkpoints.own[last].state)
+
+
+def _apply(state: ReplicaState, ingress: Ingress, record: AnyRecord) -> None:
+    match record:
+        case ViewChanged():
+            _view_changed(state, ingress, record)
+        case ViewEntered():
+            new_view = ingress.signed(record.new_view, NewView)
+            proven = ingress.new_view(new_view.message, new_view.raw)
+            if proven.signed.message.view >= state.views.view:
+                view_change.stand_in(state, proven)
+        case Accepted():
+            _accepted(state, ingress, record)
+        case Prepared():
+            _prepared(state, ingress, record)
+        case _:
+            pass
+
+
+def _view_changed(state: ReplicaState, ingress: Ingress, record: ViewChanged) -> None:
+    signed = ingress.signed(record.view_change, ViewChange)
+    state.views.view = signed.message.view
+    state.views.active = False
+    state.views.accepted = None
+    proven = ingress.view_change(signed.message, signed.raw)
+    state.views.view_changes[state.me] = proven
+
+
+def _accepted(state: ReplicaState, ingress: Ingress, record: Accepted) -> None:
+    pp = ingress.pre_prepare(record.pre_prepare)
+    body = ingress.body(record.batch)
+    sequence = pp.message.sequence
+    if sequence <= state.checkpoints.stable.sequence:
+        return
+    state.log.keep_body(body, sequence)
+    if state.views.active and pp.message.view == state.views.view:
+        slot = state.log.slot(sequence)
+        slot.pre_prepare = pp
+        slot.voted = pp.message.replica == state.me
+        if slot.voted:
+            state.log.next_sequence = max(state.log.next_sequence, sequence + 1)
+
+
+def _prepared(state: ReplicaState, ingress: Ingress, record: Prepared) -> None:
+    proof = ingress.prepared(record.certificate)
+    if proof.sequence <= state.checkpoints.stable.sequence:
+        return
+    slot = state.log.slot(proof.sequence)
+    if slot.prepared is None or slot.prepared.view <= proof.view:
+        slot.prepared = proof
+    if state.views.active and proof.view == state.views.view:
+        for raw in record.certificate.prepares:
+            vote = ingress.signed(raw, Prepare)
+            slot.prepares[vote.message.replica] = vote

@@ -1,0 +1,118 @@
+"""The message log between the watermarks (OSDI'99 §4.2): slots, votes, bodies, early messages.
+
+A slot holds what the *current* view says about one sequence number, and beside it what outlives
+views: the prepared certificate of the highest view (P of a view change, T14) and the decision.
+One vote per signer, view and number is kept, the first: a later different one is evidence, never
+counted (T3, T4).
+"""
+
+from dataclasses import dataclass, field
+
+from pbft.core.ids import Digest, ReplicaId, SequenceNumber
+from pbft.core.messages import Commit, Prepare, PrePrepare, Signed
+from pbft.core.verified import NULL_BODY, Body, PreparedProof, Proposed
+
+EarlyMessage = Proposed | Signed[Prepare] | Signed[Commit]
+
+
+@dataclass(slots=True)
+class DecisionProof:
+    """PRE-PREPARE and q COMMITs: what a laggard is convinced with."""
+
+    pre_prepare: Signed[PrePrepare]
+    commits: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class Slot:
+    """One sequence number. `voted`/`committed`: our PREPARE (or, as primary, PRE-PREPARE) and our
+    COMMIT for the current view have been cast."""
+
+    sequence: SequenceNumber
+    pre_prepare: Signed[PrePrepare] | None = None
+    prepares: dict[ReplicaId, Signed[Prepare]] = field(default_factory=dict)
+    commits: dict[ReplicaId, Signed[Commit]] = field(default_factory=dict)
+    voted: bool = False
+    committed: bool = False
+    prepared: PreparedProof | None = None
+    decision: DecisionProof | None = None
+
+    def matching_prepares(self, digest: Digest) -> list[Signed[Prepare]]:
+        """The prepares of the current view for `digest`."""
+        return [vote for vote in self.prepares.values() if vote.message.digest == digest]
+
+    def matching_commits(self, digest: Digest) -> list[Signed[Commit]]:
+        """The commits of the current view for `digest`."""
+        return [vote for vote in self.commits.values() if vote.message.digest == digest]
+
+
+@dataclass(slots=True)
+class Early:
+    """Messages of later views from one sender, bounded in bytes: when full, the newest drop."""
+
+    messages: list[EarlyMessage] = field(default_factory=list)
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Log:
+    """Invariant: every slot's sequence number is above `low_watermark`."""
+
+    low_watermark: SequenceNumber = 0
+    next_sequence: SequenceNumber = 1
+    """What we would assign next as primary of the current view (T21)."""
+    slots: dict[SequenceNumber, Slot] = field(default_factory=dict)
+    bodies: dict[Digest, Body] = field(default_factory=lambda: {NULL_BODY.digest: NULL_BODY})
+    body_at: dict[Digest, SequenceNumber] = field(default_factory=dict)
+    """The highest sequence number that each body was kept for (T20)."""
+    missing: dict[Digest, bool] = field(default_factory=dict)
+    """Digests chosen or decided here whose bodies we lack, and whether we asked this interval."""
+    touched: dict[SequenceNumber, None] = field(default_factory=dict)
+    """Slots that changed since the rules last looked at them."""
+    early: dict[ReplicaId, Early] = field(default_factory=dict)
+
+    def slot(self, sequence: SequenceNumber) -> Slot:
+        """The slot of `sequence`, made when it is first spoken of."""
+        slot = self.slots.get(sequence)
+        if slot is None:
+            slot = self.slots[sequence] = Slot(sequence)
+        return slot
+
+    def keep_body(self, body: Body, sequence: SequenceNumber) -> None:
+        """Keep `body` at least until `sequence` is at or below the low watermark."""
+        self.bodies[body.digest] = body
+        self.body_at[body.digest] = max(sequence, self.body_at.get(body.digest, 0))
+        self.missing.pop(body.digest, None)
+
+    def keep_early(self, sender: ReplicaId, message: EarlyMessage, size: int, limit: int) -> bool:
+        """Store a message of a later view; false where the sender's share is used up (FL5)."""
+        early = self.early.setdefault(sender, Early())
+        if early.bytes + size > limit:
+            return False
+        early.messages.append(message)
+        early.bytes += size
+        return True
+
+    def start_view(self) -> None:
+        """Forget the votes of the view that was left; keep certificates and decisions (T14)."""
+        for slot in self.slots.values():
+            slot.pre_prepare = None
+            slot.prepares = {}
+            slot.commits = {}
+            slot.voted = slot.committed = False
+            self.touched[slot.sequence] = None
+
+    def truncate(self, low_watermark: SequenceNumber) -> None:
+        """Garbage collection at a stable checkpoint (§4.3): drops nothing above it (T51)."""
+        self.low_watermark = low_watermark
+        for sequence in [each for each in self.slots if each <= low_watermark]:
+            del self.slots[sequence]
+        for digest in [d for d, at in self.body_at.items() if at <= low_watermark]:
+            del self.body_at[digest]
+            if digest != NULL_BODY.digest:
+                self.bodies.pop(digest, None)
+        wanted = {s.pre_prepare.message.digest for s in self.slots.values() if s.pre_prepare}
+        wanted |= {s.decision.pre_prepare.message.digest for s in self.slots.values() if s.decision}
+        self.missing = {d: asked for d, asked in self.missing.items() if d in wanted}
+        self.next_sequence = max(self.next_sequence, low_watermark + 1)
+        self.touched = dict.fromkeys(self.slots)

@@ -1,0 +1,57 @@
+"""Who waits, in order of arrival here (T37, T55).
+
+A request waits under (client, timestamp); of several bodies under one key the first is kept, and
+whatever executes under that key ends the wait (T31). Re-sending refreshes nothing, and one
+client's waiting requests are bounded, so no load of others' evicts the oldest.
+"""
+
+from dataclasses import dataclass, field
+
+from pbft.core.ids import ClientId, RequestKey, Timestamp
+from pbft.core.messages import Request, Signed
+
+
+@dataclass(slots=True)
+class Requests:
+    """`waiting` is ordered by arrival. `unproposed` is what we, as primary, have not assigned a
+    sequence number in this view; `unforwarded` what we, as backup, have not passed on."""
+
+    waiting: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
+    by_client: dict[ClientId, set[Timestamp]] = field(default_factory=dict)
+    unproposed: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
+    unforwarded: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
+    retried: dict[RequestKey, None] = field(default_factory=dict)
+    """Executed requests whose reply was asked for again."""
+
+    def oldest(self) -> RequestKey | None:
+        """The request that has waited longest."""
+        return next(iter(self.waiting), None)
+
+    def add(self, request: Signed[Request], per_client: int) -> bool:
+        """Let `request` wait; false where its client has `per_client` waiting already."""
+        key = (request.message.client, request.message.timestamp)
+        timestamps = self.by_client.setdefault(key[0], set())
+        if len(timestamps) >= per_client:
+            return False
+        timestamps.add(key[1])
+        self.waiting[key] = request
+        self.unproposed[key] = request
+        self.unforwarded[key] = request
+        return True
+
+    def drop(self, key: RequestKey) -> None:
+        """End the wait under `key`: it executed, or never can."""
+        self.unproposed.pop(key, None)
+        if self.waiting.pop(key, None) is not None:
+            self.by_client[key[0]].discard(key[1])
+            self.unforwarded.pop(key, None)
+
+    def drop_below(self, client: ClientId, floor: Timestamp) -> None:
+        """End the wait of everything at or below a session's floor (T55)."""
+        for timestamp in [t for t in self.by_client.get(client, ()) if t <= floor]:
+            self.drop((client, timestamp))
+
+    def start_view(self) -> None:
+        """Nothing that waits has been proposed or forwarded in a new view."""
+        self.unproposed = dict(self.waiting)
+        self.unforwarded = dict(self.waiting)
