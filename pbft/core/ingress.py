@@ -2,7 +2,7 @@
 
 `Ingress.verify` checks what a message claims all the way down -- who signed, whether the signers
 are distinct, whether a certificate's votes match its pre-prepare -- and either returns the
-verified form or raises `Rejected` with the reason that is counted. Nothing is used in part: one
+verified form or raises `DropError` with the reason that is counted. Nothing is used in part: one
 bad entry rejects the message it is in, and no other (T16).
 """
 
@@ -49,7 +49,7 @@ GENESIS = StableCheckpoint(0, bytes(32), ())
 M = TypeVar("M", bound=Signable)
 
 
-class Rejected(Exception):
+class DropError(Exception):
     """The reason why a message is dropped; it never leaves the turn. `raw` convicts its signer,
     where it can."""
 
@@ -58,7 +58,7 @@ class Rejected(Exception):
         self.reason = reason
 
 
-class BadRequest(Rejected):
+class BadRequestError(DropError):
     """A primary signed a digest over a batch that no correct replica proposes (CL4)."""
 
     def __init__(self, pre_prepare: Signed[PrePrepare], batch: bytes) -> None:
@@ -87,29 +87,29 @@ class Ingress:
         }
 
     def verify(self, message: AnyMessage, raw: bytes) -> Verified:
-        """The verified form of `message`, which was decoded from `raw`. Raises `Rejected`."""
+        """The verified form of `message`, which was decoded from `raw`. Raises `DropError`."""
         form = self._forms.get(type(message))
         if form is None:
             if isinstance(message, Signable):
-                raise Rejected("not sent on its own")
+                raise DropError("not sent on its own")
             return message  # type: ignore[return-value]  # link messages that carry no signature
         return form(message, raw)
 
     # -- signatures -------------------------------------------------------------------------
 
     def signed(self, raw: bytes, kind: type[M]) -> Signed[M]:
-        """The message of type `kind` inside `raw`, its signature checked. Raises `Rejected`."""
+        """The message of type `kind` inside `raw`, its signature checked. Raises `DropError`."""
         try:
             message = decode_signed(raw)
         except DecodeError:
-            raise Rejected("malformed inner message") from None
+            raise DropError("malformed inner message") from None
         if not isinstance(message, kind):
-            raise Rejected("inner message of another type")
+            raise DropError("inner message of another type")
         return self._authentic(message, raw)
 
     def _authentic(self, message: M, raw: bytes) -> Signed[M]:
         if not self._authentication.authentic(message, raw):
-            raise Rejected("bad signature")
+            raise DropError("bad signature")
         return Signed(message, raw)
 
     def _plain(self, message: Signable, raw: bytes) -> Any:
@@ -119,24 +119,24 @@ class Ingress:
 
     def _request(self, message: Request, raw: bytes) -> Signed[Request]:
         if len(raw) > self._config.request_max_bytes:
-            raise Rejected("request too large")
+            raise DropError("request too large")
         if len(message.operations) > self._config.request_max_operations:
-            raise Rejected("request with too many operations")
+            raise DropError("request with too many operations")
         return self._authentic(message, raw)
 
     def body(self, raw: bytes) -> Body:
-        """A batch, under the digest recomputed from its bytes (T8). Raises `Rejected`."""
+        """A batch, under the digest recomputed from its bytes (T8). Raises `DropError`."""
         digest = batch_digest(raw)
         if digest == NULL_DIGEST:
             return NULL_BODY
         if len(raw) > self._config.batch_max_bytes + 64:
-            raise Rejected("batch too large")
+            raise DropError("batch too large")
         try:
             batch = decode_batch(raw)
         except DecodeError:
-            raise Rejected("malformed batch") from None
+            raise DropError("malformed batch") from None
         if not 0 < len(batch.requests) <= self._config.batch_max_requests:
-            raise Rejected("batch with a wrong number of requests")
+            raise DropError("batch with a wrong number of requests")
         requests = tuple(self._batched(request) for request in batch.requests)
         return Body(digest, raw, batch.time, requests)
 
@@ -147,26 +147,26 @@ class Ingress:
     # -- ordering -----------------------------------------------------------------------------
 
     def pre_prepare(self, raw: bytes) -> Signed[PrePrepare]:
-        """A pre-prepare signed by the primary of its own view. Raises `Rejected`."""
+        """A pre-prepare signed by the primary of its own view. Raises `DropError`."""
         signed = self.signed(raw, PrePrepare)
         if signed.message.replica != self._config.primary(signed.message.view):
-            raise Rejected("pre-prepare not by the primary of its view")
+            raise DropError("pre-prepare not by the primary of its view")
         return signed
 
     def _proposal(self, message: Proposal, _: bytes) -> Proposed:
         pre_prepare = self.pre_prepare(message.pre_prepare)
         if batch_digest(message.batch) != pre_prepare.message.digest:
-            raise Rejected("body does not match its digest")
+            raise DropError("body does not match its digest")
         try:
             body = self.body(message.batch)
-        except Rejected:
-            raise BadRequest(pre_prepare, message.batch) from None
+        except DropError:
+            raise BadRequestError(pre_prepare, message.batch) from None
         return Proposed(pre_prepare, body)
 
     def _votes(
         self, raws: Iterable[bytes], kind: type[Prepare] | type[Commit], pp: PrePrepare
     ) -> set[int]:
-        """The distinct signers of votes that all match `pp`. Raises `Rejected`."""
+        """The distinct signers of votes that all match `pp`. Raises `DropError`."""
         signers: set[int] = set()
         for raw in raws:
             vote = self.signed(raw, kind).message
@@ -175,19 +175,19 @@ class Ingress:
                 pp.sequence,
                 pp.digest,
             ):
-                raise Rejected("certificate of mixed votes")
+                raise DropError("certificate of mixed votes")
             if vote.replica in signers:
-                raise Rejected("certificate with a repeated signer")
+                raise DropError("certificate with a repeated signer")
             signers.add(vote.replica)
         return signers
 
     def _decision(self, message: Decision, _: bytes) -> Decided:
         pre_prepare = self.pre_prepare(message.pre_prepare)
         if batch_digest(message.batch) != pre_prepare.message.digest:
-            raise Rejected("body does not match its digest")
+            raise DropError("body does not match its digest")
         signers = self._votes(message.commits, Commit, pre_prepare.message)
         if len(signers) < self._config.quorum:
-            raise Rejected("commit certificate below a quorum")
+            raise DropError("commit certificate below a quorum")
         return Decided(pre_prepare, message.commits, self.body(message.batch))
 
     def prepared(self, certificate: Certificate) -> PreparedProof:
@@ -195,22 +195,22 @@ class Ingress:
         pp = self.pre_prepare(certificate.pre_prepare).message
         signers = self._votes(certificate.prepares, Prepare, pp)
         if pp.replica in signers:
-            raise Rejected("certificate with a prepare of the primary")
+            raise DropError("certificate with a prepare of the primary")
         if len(signers) < self._config.quorum - 1:
-            raise Rejected("prepared certificate below a quorum")
+            raise DropError("prepared certificate below a quorum")
         return PreparedProof(pp.view, pp.sequence, pp.digest, certificate)
 
     # -- checkpoints and views ----------------------------------------------------------------
 
     def stable(self, raws: tuple[bytes, ...]) -> StableCheckpoint:
-        """q distinct signers under one (sequence number, digest). Raises `Rejected`."""
+        """q distinct signers under one (sequence number, digest). Raises `DropError`."""
         votes = [self.signed(raw, Checkpoint).message for raw in raws]
         if len({vote.replica for vote in votes}) != len(votes):
-            raise Rejected("checkpoint proof with a repeated signer")
+            raise DropError("checkpoint proof with a repeated signer")
         if len(votes) < self._config.quorum:
-            raise Rejected("checkpoint proof below a quorum")
+            raise DropError("checkpoint proof below a quorum")
         if len({(vote.sequence, vote.digest) for vote in votes}) != 1:
-            raise Rejected("checkpoint proof of mixed votes")
+            raise DropError("checkpoint proof of mixed votes")
         return StableCheckpoint(votes[0].sequence, votes[0].digest, raws)
 
     def view_change(self, message: ViewChange, raw: bytes) -> ProvenViewChange:
@@ -218,17 +218,17 @@ class Ingress:
         signed = self._authentic(message, raw)
         stable = GENESIS if message.low_watermark == 0 else self.stable(message.checkpoint_proof)
         if stable.sequence != message.low_watermark:
-            raise Rejected("view change with an unproven low watermark")
+            raise DropError("view change with an unproven low watermark")
         if message.low_watermark == 0 and message.checkpoint_proof:
-            raise Rejected("view change with a proof of nothing")
+            raise DropError("view change with a proof of nothing")
         prepared: dict[SequenceNumber, PreparedProof] = {}
         last = stable.sequence
         for certificate in message.prepared:
             proof = self.prepared(certificate)
             if proof.view >= message.view:
-                raise Rejected("certificate of a view not yet left")
+                raise DropError("certificate of a view not yet left")
             if not last < proof.sequence <= stable.sequence + self._config.window:
-                raise Rejected("certificate out of order or outside the window")
+                raise DropError("certificate out of order or outside the window")
             last = proof.sequence
             prepared[last] = proof
         return ProvenViewChange(signed, stable, prepared)
@@ -237,14 +237,14 @@ class Ingress:
         """T17 (a) and (b): the signer, and each view change inside, fully validated again."""
         signed = self._authentic(message, raw)
         if message.replica != self._config.primary(message.view):
-            raise Rejected("new view not by the primary of its view")
+            raise DropError("new view not by the primary of its view")
         inner = tuple(self._inner_view_change(each) for each in message.view_changes)
         if any(each.signed.message.view != message.view for each in inner):
-            raise Rejected("new view over view changes to another view")
+            raise DropError("new view over view changes to another view")
         if len({each.signed.message.replica for each in inner}) != len(inner):
-            raise Rejected("new view with a repeated view change")
+            raise DropError("new view with a repeated view change")
         if len(inner) < self._config.quorum:
-            raise Rejected("new view below a quorum")
+            raise DropError("new view below a quorum")
         pre_prepares = tuple(self.pre_prepare(each) for each in message.pre_prepares)
         return ProvenNewView(signed, inner, pre_prepares)
 

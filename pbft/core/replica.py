@@ -15,7 +15,7 @@ from pbft.core.config import Configuration
 from pbft.core.effects import Effects, Evidence
 from pbft.core.errors import DecodeError
 from pbft.core.ids import Instant, Packet, ReplicaId
-from pbft.core.ingress import BadRequest, Ingress, Rejected
+from pbft.core.ingress import BadRequestError, Ingress, DropError
 from pbft.core.protocol import (
     admission,
     checkpointing,
@@ -126,7 +126,7 @@ class Replica:
         except DecodeError:
             state.drops["malformed"] += 1
             return
-        except Rejected as rejected:
+        except DropError as rejected:
             state.drops[rejected.reason] += 1
             _blame(state, turn, rejected)
             return
@@ -182,9 +182,9 @@ def _round(state: ReplicaState, turn: Turn) -> bool:
     return acted
 
 
-def _blame(state: ReplicaState, turn: Turn, rejected: Rejected) -> None:
+def _blame(state: ReplicaState, turn: Turn, rejected: DropError) -> None:
     """A primary that signed a batch with a request nobody signed has convicted itself (CL4)."""
-    if isinstance(rejected, BadRequest):
+    if isinstance(rejected, BadRequestError):
         pp = rejected.pre_prepare
         evidence = Evidence(
             "proposal with a bad request", pp.message.replica, (pp.raw, rejected.batch)

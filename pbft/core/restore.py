@@ -8,7 +8,7 @@ prepared, and so casts the same votes again and no others: signatures are determ
 from collections.abc import Sequence
 
 from pbft.core.errors import DecodeError, RecordError
-from pbft.core.ingress import Ingress, Rejected
+from pbft.core.ingress import Ingress, DropError
 from pbft.core.messages import Checkpoint, NewView, Prepare, ViewChange
 from pbft.core.protocol import checkpointing, execution, view_change
 from pbft.core.records import (
@@ -31,7 +31,7 @@ def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord])
         _restore_checkpoint(state, ingress, records)
         for record in records:
             _apply(state, ingress, record)
-    except (Rejected, DecodeError) as error:
+    except (DropError, DecodeError) as error:
         raise RecordError(f"a record of this replica does not verify: {error}") from None
     low = state.checkpoints.stable.sequence
     state.log.truncate(low)

@@ -65,26 +65,8 @@ def refusal(state: ReplicaState, peer: Principal, message: AnyMessage) -> str | 
         return "not for a replica"
     if not isinstance(peer, int) and not isinstance(message, Request):
         return "clients send requests only"
-    match message:
-        case Request():
-            return _request(state, peer, message)
-        case Prepare() | Commit():
-            return _vote(state, message)
-        case Proposal():
-            return _proposal(state, message)
-        case Decision():
-            return _decision(state, message)
-        case Checkpoint():
-            return _old(message.sequence <= state.log.low_watermark)
-        case ViewChange():
-            return _view_change(state, message)
-        case NewView():
-            views = state.views
-            return _old(message.view < views.view or (message.view == views.view and views.active))
-        case StableProof():
-            return None if message.checkpoints else "empty proof"
-        case _:
-            return None
+    judge = JUDGES.get(type(message))
+    return None if judge is None else judge(state, peer, message)
 
 
 def _old(old: bool) -> str | None:
@@ -98,7 +80,7 @@ def _request(state: ReplicaState, peer: Principal, message: Request) -> str | No
     return _old(key in state.requests.waiting or message.timestamp <= state.sessions.floor(key[0]))
 
 
-def _vote(state: ReplicaState, message: Prepare | Commit) -> str | None:
+def _vote(state: ReplicaState, peer: Principal, message: Prepare | Commit) -> str | None:
     """Surplus votes for what is settled cost nothing: most of the traffic at n = 4."""
     if message.view < state.views.view or message.sequence <= state.log.low_watermark:
         return "old or settled"
@@ -114,7 +96,7 @@ def _vote(state: ReplicaState, message: Prepare | Commit) -> str | None:
     return _old(settled and agrees)
 
 
-def _proposal(state: ReplicaState, message: Proposal) -> str | None:
+def _proposal(state: ReplicaState, peer: Principal, message: Proposal) -> str | None:
     pp = decode_signed(message.pre_prepare)
     if not isinstance(pp, PrePrepare):
         return "inner message of another type"
@@ -127,7 +109,7 @@ def _proposal(state: ReplicaState, message: Proposal) -> str | None:
     return _old(same and pp.digest in state.log.bodies)
 
 
-def _decision(state: ReplicaState, message: Decision) -> str | None:
+def _decision(state: ReplicaState, peer: Principal, message: Decision) -> str | None:
     pp = decode_signed(message.pre_prepare)
     if not isinstance(pp, PrePrepare):
         return "inner message of another type"
@@ -136,8 +118,34 @@ def _decision(state: ReplicaState, message: Decision) -> str | None:
     return _old(pp.sequence <= state.log.low_watermark or known)
 
 
-def _view_change(state: ReplicaState, message: ViewChange) -> str | None:
+def _view_change(state: ReplicaState, peer: Principal, message: ViewChange) -> str | None:
     known = state.views.view_changes.get(message.replica)
     if known is not None and known.signed.message.view > message.view:
         return "old or settled"
     return _old(message.view < state.views.view)
+
+
+def _checkpoint(state: ReplicaState, peer: Principal, message: Checkpoint) -> str | None:
+    return _old(message.sequence <= state.log.low_watermark)
+
+
+def _new_view(state: ReplicaState, peer: Principal, message: NewView) -> str | None:
+    views = state.views
+    return _old(message.view < views.view or (message.view == views.view and views.active))
+
+
+def _stable(state: ReplicaState, peer: Principal, message: StableProof) -> str | None:
+    return None if message.checkpoints else "empty proof"
+
+
+JUDGES: dict[type, Callable[[ReplicaState, Principal, Any], str | None]] = {
+    Request: _request,
+    Prepare: _vote,
+    Commit: _vote,
+    Proposal: _proposal,
+    Decision: _decision,
+    Checkpoint: _checkpoint,
+    ViewChange: _view_change,
+    NewView: _new_view,
+    StableProof: _stable,
+}
