@@ -1,9 +1,11 @@
 # Everything lives in .venv; nothing outside this checkout is touched. `make` lists the targets.
-PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 READY := .venv/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SOURCES := pbft crypto tests examples
+ARGS :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format mutants bench lock clean
@@ -14,18 +16,24 @@ help:  ## this list
 setup: $(READY)  ## make .venv with exactly the locked versions
 
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "pbft needs Python 3.11 or newer: none was found on PATH" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "pbft needs Python 3.11 or newer, and none is on the PATH:" \
+		"install one, or name it: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "pbft needs Python 3.11 or newer, and $(PYTHON) is older" >&2; exit 2; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-		{ echo "$(PYTHON) cannot make virtual environments: install its venv package" >&2; exit 2; }
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+		{ echo "$(PYTHON) cannot make virtual environments: install its venv package" \
+		"(python3-venv on Debian and Ubuntu)" >&2; exit 2; }
+	@echo "setting up .venv with $$($(PYTHON) --version), once"
+	@$(PYTHON) -m venv --clear .venv
+	@$(PIP) --require-hashes -r requirements.lock || \
+		{ echo "the locked packages could not be installed: is a package index reachable?" >&2; exit 2; }
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(READY)  ## four replicas over UDP, one of them Byzantine
-	$(BIN)/pbft demo
+demo: $(READY)  ## four replicas over UDP, one of them Byzantine (ARGS="--byzantine silent")
+	$(BIN)/pbft demo $(ARGS)
 
-test: $(READY)  ## all tests
+test: $(READY)  ## all tests; those that start real processes one after another
 	$(BIN)/python -m pytest -n 2 -m "not cluster"
 	$(BIN)/python -m pytest -m cluster
 
@@ -43,12 +51,15 @@ mutants: $(READY)  ## show that each trap's test fails when its rule is removed
 	$(BIN)/python -m tests.mutants.run
 
 bench: $(READY)  ## throughput and latency, with their conditions
-	$(BIN)/pbft bench
+	$(BIN)/pbft bench $(ARGS)
 
-lock: $(READY)  ## resolve the newest versions anew (needs pip-tools beside .venv)
-	$(PYTHON) -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe \
-		--no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-		-o requirements.lock pyproject.toml requirements.in
+lock:  ## resolve requirements.lock anew (ARGS=--upgrade for the newest versions)
+	@$(PYTHON) -m venv .venv/lock
+	@.venv/lock/bin/python -m pip --disable-pip-version-check install --quiet uv==0.13.9
+	.venv/lock/bin/uv pip compile --quiet --no-cache --python .venv/lock/bin/python \
+		--universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command "make lock" $(ARGS) \
+		--group dev --output-file requirements.lock pyproject.toml
 
 clean:  ## remove what the targets made
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
