@@ -7,21 +7,22 @@ used while one that old is still unanswered.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from pbft.core.authentication import Authentication, Signer, Verifier
+from pbft.core.authentication import DOMAIN, Signer
 from pbft.core.config import Configuration
 from pbft.core.effects import Send
 from pbft.core.errors import DecodeError, RequestTooLargeError
 from pbft.core.ids import ClientId, Digest, Instant, Packet, ReplicaId, Timestamp, View
 from pbft.core.messages import Reply, Request, Signed
-from pbft.core.wire import decode, request_digest
+from pbft.core.wire import decode, encode_body, request_digest, seal_signed
 
 REQUESTS_IN_FLIGHT = 4
 """Beyond these, calls wait and are coalesced."""
-OVERHEAD_BYTES = 128
+OVERHEAD_BYTES = 192
 """More than a request's bytes around its operations, per request and (5 of them) per operation."""
 
 
@@ -40,7 +41,9 @@ class ClientEffects:
 
 @dataclass(slots=True)
 class Outstanding:
-    """A request under way; `order` counts requests, `deadline` is its next retransmission."""
+    """A request under way; `order` counts requests, `deadline` is its next retransmission.
+
+    `calls` holds 0 where the caller has given up."""
 
     request: Signed[Request]
     digest: Digest
@@ -51,31 +54,26 @@ class Outstanding:
     replies: dict[ReplicaId, tuple[bytes, ...]] = field(default_factory=dict)
 
 
-class NoVerifier:
-    """A client verifies no signature: links vouch for replies."""
-
-    def verify(self, principal: ReplicaId | ClientId, message: bytes, signature: bytes) -> bool:
-        return False
-
-
 class ClientSession:
     """One client identity. `first_timestamp` must be above all it ever used before."""
 
     def __init__(
         self, config: Configuration, client: ClientId, *, signer: Signer, first_timestamp: int
     ) -> None:
-        verifier: Verifier = NoVerifier()
         self._config = config
         self._client = client
-        self._authentication = Authentication(config.cluster_id, signer, verifier)
+        self._signer = signer
         self._timestamp: Timestamp = first_timestamp
         self._calls = 0
         self._issued = 0
         self._waiting: dict[int, bytes] = {}
         self._outstanding: dict[Timestamp, Outstanding] = {}
+        self._answered: dict[Timestamp, tuple[Digest, tuple[bytes, ...]]] = {}
+        """Of the last `client_window` requests: judges the replies that come late."""
         self._views: dict[ReplicaId, View] = {}
+        self.retransmissions = 0
         self.wrong_replies: Counter[ReplicaId] = Counter()
-        """Replies that lost against f+1 matching ones, by replica."""
+        """Replies that contradict what f+1 replicas agreed on, by replica."""
 
     @property
     def view(self) -> View:
@@ -101,14 +99,18 @@ class ClientSession:
         return self._calls
 
     def abandon(self, call: int) -> None:
-        """Its caller has given up: the outcome stays unknown, and nobody is told."""
+        """Its caller has given up: the outcome stays unknown, and nobody is told. A request that
+        nobody waits for is not sent again."""
         if self._waiting.pop(call, None) is not None:
             return
-        for each in self._outstanding.values():
+        for timestamp, each in self._outstanding.items():
             if call in each.calls:
                 each.calls[each.calls.index(call)] = 0
+                if not any(each.calls):
+                    del self._outstanding[timestamp]
+                return
 
-    def receive(self, packets: list[Packet], now: Instant) -> ClientEffects:
+    def receive(self, packets: Sequence[Packet], now: Instant) -> ClientEffects:
         """Count replies; complete what f+1 agree on; send what was waiting for room."""
         effects = ClientEffects()
         for packet in packets:
@@ -122,6 +124,7 @@ class ClientSession:
         everyone = tuple(range(self._config.n))
         for each in self._outstanding.values():
             if each.deadline <= now.monotonic:
+                self.retransmissions += 1
                 each.delay = min(2 * each.delay, self._config.request_timeout_ns)
                 each.deadline = now.monotonic + each.delay
                 effects.messages.append(Send(everyone, each.request.raw, each.request.message))
@@ -144,18 +147,31 @@ class ClientSession:
             return
         self._views[reply.replica] = max(reply.view, self._views.get(reply.replica, 0))
         each = self._outstanding.get(reply.timestamp)
-        if each is None or reply.request != each.digest or len(reply.results) != len(each.calls):
+        if each is None:
+            self._judge_late(reply)
+            return
+        if reply.request != each.digest or len(reply.results) != len(each.calls):
+            self.wrong_replies[reply.replica] += 1
             return
         each.replies[reply.replica] = reply.results
         matching = [r for r, results in each.replies.items() if results == reply.results]
         if len(matching) >= self._config.weak_quorum:
             self._complete(effects, each, reply.results)
 
+    def _judge_late(self, reply: Reply) -> None:
+        answered = self._answered.get(reply.timestamp)
+        if answered is not None and answered != (reply.request, reply.results):
+            self.wrong_replies[reply.replica] += 1
+
     def _complete(
         self, effects: ClientEffects, each: Outstanding, results: tuple[bytes, ...]
     ) -> None:
         """f+1 replicas say so, hence a correct one does (§4.1)."""
-        del self._outstanding[each.request.message.timestamp]
+        timestamp = each.request.message.timestamp
+        del self._outstanding[timestamp]
+        self._answered[timestamp] = (each.digest, results)
+        if len(self._answered) > self._config.client_window:
+            del self._answered[next(iter(self._answered))]
         for replica, other in each.replies.items():
             if other != results:
                 self.wrong_replies[replica] += 1
@@ -171,23 +187,26 @@ class ClientSession:
         return self._issued - oldest < self._config.client_window - 1
 
     def _flush(self, effects: ClientEffects, now: Instant) -> None:
+        """The one place where requests are made."""
+        primary = (self._config.primary(self.view),)
         while self._waiting and self._has_room():
-            calls = self._take()
-            operations = tuple(self._waiting.pop(call) for call in calls)
-            request = self._authentication.sign(Request(self._client, self._timestamp, operations))
-            delay = max(self._config.request_timeout_ns // 4, 1)
-            self._outstanding[self._timestamp] = Outstanding(
-                request,
-                request_digest(request.raw),
-                calls,
-                self._issued,
-                now.monotonic + delay,
-                delay,
-            )
-            self._timestamp += 1
-            self._issued += 1
-            primary = self._config.primary(self.view)
-            effects.messages.append(Send((primary,), request.raw, request.message))
+            each = self._issue(self._take(), now)
+            request = each.request
+            self._outstanding[request.message.timestamp] = each
+            effects.messages.append(Send(primary, request.raw, request.message))
+
+    def _issue(self, calls: list[int], now: Instant) -> Outstanding:
+        """Sign one request for all of `calls`, under a new timestamp."""
+        operations = tuple(self._waiting.pop(call) for call in calls)
+        message = Request(self._client, self._timestamp, operations)
+        body = encode_body(message)
+        raw = seal_signed(body, self._signer.sign(DOMAIN + self._config.cluster_id + body))
+        order, delay = self._issued, max(self._config.request_timeout_ns // 4, 1)
+        self._timestamp += 1
+        self._issued += 1
+        return Outstanding(
+            Signed(message, raw), request_digest(raw), calls, order, now.monotonic + delay, delay
+        )
 
     def _take(self) -> list[int]:
         """The oldest waiting calls that fit into one request."""

@@ -2,8 +2,12 @@
 
 Operations and results are tagged msgpack arrays, bounded and typed. Whatever is not an operation
 is refused by an exception, which the core turns into the same refusal at every replica.
+
+The limits keep an answer to a full request of operations well inside one message.
 """
 
+from bisect import bisect_left, insort
+from itertools import pairwise
 from typing import Annotated, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -13,9 +17,11 @@ from pbft.core.errors import PbftError, ServiceError
 from pbft.core.service import Context
 
 MAX_KEY_BYTES = 1024
-MAX_VALUE_BYTES = 1024 * 1024
+MAX_VALUE_BYTES = 16 * 1024
 MAX_SCAN = 1000
-MAX_SCAN_BYTES = 256 * 1024
+MAX_SCAN_BYTES = 16 * 1024
+MAX_STATE_BYTES = 64 * 1024 * 1024
+"""Keys and values together: beyond it nothing is added until something is deleted."""
 
 Key = Annotated[bytes, Meta(max_length=MAX_KEY_BYTES)]
 Value = Annotated[bytes, Meta(max_length=MAX_VALUE_BYTES)]
@@ -60,6 +66,7 @@ Pairs: TypeAlias = list[tuple[bytes, bytes]]
 _encoder = msgspec.msgpack.Encoder()
 _operations: "msgspec.msgpack.Decoder[Operation]" = msgspec.msgpack.Decoder(Operation)
 _pairs = msgspec.msgpack.Decoder(Pairs)
+_nothing = msgspec.msgpack.Decoder(None)
 _found = msgspec.msgpack.Decoder(bytes | None)
 _truth = msgspec.msgpack.Decoder(bool)
 _DONE = _encoder.encode(None)
@@ -75,10 +82,14 @@ def encode(operation: Operation) -> bytes:
 
 
 class KeyValueService:
-    """The replicated state: a dictionary, snapshotted in key order."""
+    """The replicated state: a dictionary, snapshotted in key order.
+
+    `_keys` are its keys in order, kept only once there has been a scan."""
 
     def __init__(self) -> None:
         self._data: dict[bytes, bytes] = {}
+        self._bytes = 0
+        self._keys: list[bytes] | None = None
 
     def execute(self, operation: bytes, context: Context) -> bytes:
         """Apply one operation. Raises `KeyValueError`, with the state as it was."""
@@ -88,34 +99,54 @@ class KeyValueService:
             raise KeyValueError(f"not a key-value operation: {error}") from None
         match request:
             case Put(key, value):
-                self._data[key] = value
+                self._set(key, value)
                 return _DONE
             case Get(key):
                 return _encoder.encode(self._data.get(key))
             case Delete(key):
-                return _FALSE if self._data.pop(key, None) is None else _TRUE
-            case CompareAndSwap(key, expected, value):
-                return self._swap(key, expected, value)
+                return _TRUE if self._remove(key) else _FALSE
+            case CompareAndSwap():
+                return self._swap(request)
             case Scan():
                 return _encoder.encode(self._scan(request))
 
-    def _swap(self, key: bytes, expected: bytes | None, value: bytes | None) -> bytes:
-        if self._data.get(key) != expected:
+    def _set(self, key: bytes, value: bytes) -> None:
+        old = self._data.get(key)
+        grown = len(value) - len(old) if old is not None else len(key) + len(value)
+        if grown > 0 and self._bytes + grown > MAX_STATE_BYTES:
+            raise KeyValueError(f"the store is full ({MAX_STATE_BYTES} bytes): delete something")
+        if old is None and self._keys is not None:
+            insort(self._keys, key)
+        self._bytes += grown
+        self._data[key] = value
+
+    def _remove(self, key: bytes) -> bool:
+        old = self._data.pop(key, None)
+        if old is None:
+            return False
+        self._bytes -= len(key) + len(old)
+        if self._keys is not None:
+            del self._keys[bisect_left(self._keys, key)]
+        return True
+
+    def _swap(self, swap: CompareAndSwap) -> bytes:
+        if self._data.get(swap.key) != swap.expected:
             return _FALSE
-        if value is None:
-            self._data.pop(key, None)
+        if swap.value is None:
+            self._remove(swap.key)
         else:
-            self._data[key] = value
+            self._set(swap.key, swap.value)
         return _TRUE
 
     def _scan(self, scan: Scan) -> Pairs:
-        first = max(scan.prefix, scan.start)
-        keys = sorted(k for k in self._data if k >= first and k.startswith(scan.prefix))
+        if self._keys is None:
+            self._keys = sorted(self._data)
+        first = bisect_left(self._keys, max(scan.prefix, scan.start))
         pairs: Pairs = []
         size = 0
-        for key in keys[: scan.limit]:
+        for key in self._keys[first : first + scan.limit]:
             size += len(key) + len(self._data[key])
-            if pairs and size > MAX_SCAN_BYTES:
+            if not key.startswith(scan.prefix) or (pairs and size > MAX_SCAN_BYTES):
                 break
             pairs.append((key, self._data[key]))
         return pairs
@@ -127,9 +158,15 @@ class KeyValueService:
     def restore(self, snapshot: bytes) -> None:
         """Raises `ServiceError` where `snapshot` is not one, with the state as it was."""
         try:
-            self._data = dict(_pairs.decode(snapshot))
-        except msgspec.MsgspecError as error:
+            pairs = _pairs.decode(snapshot)
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise ServiceError(f"not a key-value snapshot: {error}") from None
+        keys = [key for key, _ in pairs]
+        if any(left >= right for left, right in pairwise(keys)):
+            raise ServiceError("a key-value snapshot whose keys do not ascend")
+        self._data = dict(pairs)
+        self._bytes = sum(len(key) + len(value) for key, value in pairs)
+        self._keys = None
 
 
 class Caller(Protocol):
@@ -139,13 +176,16 @@ class Caller(Protocol):
 
 
 class KeyValueClient:
-    """The key-value operations over a client. Each raises what `Client.call` raises."""
+    """The key-value operations over a client. Each raises what `Client.call` raises, and waits
+    at most `timeout` seconds (none: as long as the client's own default says)."""
 
-    def __init__(self, client: Caller) -> None:
+    def __init__(self, client: Caller, *, timeout: float | None = None) -> None:
         self._client = client
+        self._timeout = timeout
 
     async def put(self, key: bytes, value: bytes) -> None:
-        await self._client.call(encode(Put(key, value)))
+        """Set `key` to `value`."""
+        await self._ask(Put(key, value), _nothing)
 
     async def get(self, key: bytes) -> bytes | None:
         """The value, or none where there is none."""
@@ -160,8 +200,13 @@ class KeyValueClient:
         return await self._ask(CompareAndSwap(key, expected, value), _truth)
 
     async def scan(self, prefix: bytes = b"", *, start: bytes = b"", limit: int = 100) -> Pairs:
-        """Pairs in key order; fewer than `limit` where the answer would grow too large."""
+        """Pairs in key order, from `start` on; fewer than `limit` where there are no more or they
+        pass `MAX_SCAN_BYTES`: go on from the last key + b"\\0" until there are none."""
         return await self._ask(Scan(prefix, start, limit), _pairs)
 
     async def _ask(self, operation: Operation, decoder: "msgspec.msgpack.Decoder[T]") -> T:
-        return decoder.decode(await self._client.call(encode(operation)))
+        result = await self._client.call(encode(operation), timeout=self._timeout)
+        try:
+            return decoder.decode(result)
+        except msgspec.MsgspecError as error:
+            raise ServiceError(f"the cluster does not run the key-value service: {error}") from None

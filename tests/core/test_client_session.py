@@ -1,0 +1,202 @@
+"""The client's half: coalescing, matching, retransmission, and the window that replicas keep."""
+
+import dataclasses
+
+import pytest
+
+from pbft.core.authentication import Authentication, Ed25519Verifier
+from pbft.core.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession, Completed
+from pbft.core.config import Configuration
+from pbft.core.effects import Send
+from pbft.core.errors import RequestTooLargeError
+from pbft.core.ids import MILLISECOND, Instant, Packet, Principal
+from pbft.core.messages import Reply, Request
+from pbft.core.wire import encode_link, request_digest
+from pbft.crypto.signing import SigningKey
+
+CONFIG = Configuration(cluster_id=b"tests/client....", n=4)
+KEY = SigningKey(bytes(31) + b"\x07")
+FIRST = 1_000
+
+
+def at(milliseconds: int) -> Instant:
+    return Instant(milliseconds * MILLISECOND, 0)
+
+
+def session(config: Configuration = CONFIG) -> ClientSession:
+    return ClientSession(config, "alice", signer=KEY, first_timestamp=FIRST)
+
+
+def issue(client: ClientSession, operation: bytes) -> Send:
+    """One call that leaves at once."""
+    client.call(operation)
+    (sent,) = client.expire(at(0)).messages
+    return sent
+
+
+def request_of(sent: Send) -> Request:
+    assert isinstance(sent.message, Request)
+    return sent.message
+
+
+def reply(
+    sent: Send,
+    replica: int,
+    *results: bytes,
+    view: int = 0,
+    request: bytes | None = None,
+    peer: Principal | None = None,
+) -> Packet:
+    message = Reply(
+        view,
+        request_of(sent).timestamp,
+        request or request_digest(sent.data),
+        1,
+        results or tuple(b"\0" + each for each in request_of(sent).operations),
+        replica,
+    )
+    return Packet(replica if peer is None else peer, encode_link(message))
+
+
+def receive(client: ClientSession, *packets: Packet) -> ClientEffects:
+    return client.receive(packets, at(1))
+
+
+def test_a_lone_call_leaves_at_once_for_the_primary_signed() -> None:
+    sent = issue(session(), b"op")
+    assert sent.to == (0,)
+    authentication = Authentication(
+        CONFIG.cluster_id, SigningKey.generate(), Ed25519Verifier({"alice": KEY.public})
+    )
+    assert authentication.authentic(request_of(sent), sent.data)
+    assert request_of(sent) == Request("alice", FIRST, (b"op",))
+
+
+def test_f_plus_1_matching_replies_complete_and_one_does_not() -> None:
+    client = session()
+    sent = issue(client, b"op")
+    assert receive(client, reply(sent, 1)).completed == []
+    assert receive(client, reply(sent, 1)).completed == []  # the same replica again
+    assert receive(client, reply(sent, 3, view=9)).completed == [Completed(1, b"\0op")]
+    assert client.pending == 0
+    assert client.deadline is None
+
+
+@pytest.mark.parametrize("kind", ["peer", "digest", "count", "results", "garbage"])
+def test_what_does_not_match_is_not_counted(kind: str) -> None:
+    client = session()
+    sent = issue(client, b"op")
+    wrong = {
+        "peer": reply(sent, 2, peer=1),
+        "digest": reply(sent, 2, request=bytes(32)),
+        "count": reply(sent, 2, b"\0op", b"\0op"),
+        "results": reply(sent, 2, b"\0other"),
+        "garbage": Packet(2, b"\x02\xc1"),
+    }
+    assert receive(client, reply(sent, 1), wrong[kind]).completed == []
+    assert len(receive(client, reply(sent, 3)).completed) == 1
+
+
+def test_replicas_that_contradict_are_counted_early_or_late() -> None:
+    client = session()
+    sent = issue(client, b"op")
+    receive(client, reply(sent, 0, b"\0lie"), reply(sent, 1), reply(sent, 2))
+    receive(client, reply(sent, 3, b"\0late lie"), reply(sent, 1))
+    assert client.wrong_replies == {0: 1, 3: 1}
+
+
+def test_calls_that_wait_travel_together_under_one_signature() -> None:
+    client = session()
+    first = [issue(client, b"%d" % number) for number in range(REQUESTS_IN_FLIGHT)]
+    for number in range(100):
+        client.call(b"later %d" % number)
+    assert client.expire(at(0)).messages == []
+    effects = receive(client, reply(first[0], 0), reply(first[0], 1))
+    (sent,) = effects.messages
+    assert len(request_of(sent).operations) == 100
+    assert request_of(sent).timestamp == FIRST + REQUESTS_IN_FLIGHT
+    done = receive(client, reply(sent, 2), reply(sent, 3)).completed
+    assert [each.result for each in done] == [b"\0later %d" % number for number in range(100)]
+    assert [each.call for each in done] == list(range(5, 105))
+
+
+def test_a_request_respects_both_limits_of_the_replicas() -> None:
+    config = dataclasses.replace(CONFIG, request_max_operations=3)
+    client = session(config)
+    for _ in range(7):
+        client.call(b"op")
+    counts = [len(request_of(sent).operations) for sent in client.expire(at(0)).messages]
+    assert counts == [3, 3, 1]
+    client = session()
+    for _ in range(3):
+        client.call(bytes(CONFIG.request_max_bytes // 2 - 300))
+    sent = client.expire(at(0)).messages
+    assert [len(request_of(each).operations) for each in sent] == [2, 1]
+    assert all(len(each.data) <= CONFIG.request_max_bytes for each in sent)
+
+
+def test_the_largest_operation_passes_and_one_byte_more_does_not() -> None:
+    client = ClientSession(CONFIG, "x" * 64, signer=KEY, first_timestamp=2**40)
+    size = CONFIG.request_max_bytes
+    with pytest.raises(RequestTooLargeError, match="above the limit of") as refused:
+        client.call(bytes(size))
+    limit = int(str(refused.value).split("limit of ")[1].split(":")[0])
+    with pytest.raises(RequestTooLargeError):
+        client.call(bytes(limit + 1))
+    client.call(bytes(limit))
+    (sent,) = client.expire(at(0)).messages
+    assert len(sent.data) <= size
+
+
+def test_unanswered_requests_go_to_all_replicas_with_growing_delays() -> None:
+    client = session()
+    sent = issue(client, b"op")
+    assert client.deadline == at(250).monotonic
+    assert client.expire(at(249)).messages == []
+    times = []
+    for _ in range(5):
+        assert client.deadline is not None
+        times.append(client.deadline // MILLISECOND)
+        (again,) = client.expire(Instant(client.deadline, 0)).messages
+        assert (again.to, again.data) == ((0, 1, 2, 3), sent.data)
+    assert times == [250, 750, 1750, 2750, 3750]
+    assert client.retransmissions == 5
+
+
+def test_the_primary_is_who_f_plus_1_replicas_say() -> None:
+    client = session()
+    sent = issue(client, b"op")
+    receive(client, reply(sent, 3, view=10**9), reply(sent, 1, view=2))
+    assert client.view == 2  # a lone liar cannot send us elsewhere
+    assert issue(client, b"next").to == (2,)
+
+
+def test_an_abandoned_request_is_not_sent_again() -> None:
+    client = session()
+    client.call(b"a")
+    client.call(b"b")
+    (sent,) = client.expire(at(0)).messages
+    client.abandon(1)
+    assert receive(client, reply(sent, 0), reply(sent, 1)).completed == [Completed(2, b"\0b")]
+    issue(client, b"c")
+    client.abandon(3)
+    assert client.deadline is None
+    assert client.expire(at(60_000)).messages == []
+    client.call(b"never sent")
+    client.abandon(4)
+    assert client.expire(at(0)).messages == []
+
+
+def test_no_timestamp_runs_ahead_of_the_window_that_replicas_keep() -> None:
+    client = session()
+    stuck = issue(client, b"stuck")
+    for number in range(CONFIG.client_window - 2):
+        sent = issue(client, b"%d" % number)
+        receive(client, reply(sent, 0), reply(sent, 1))
+    client.call(b"one too many")
+    assert client.expire(at(0)).messages == []
+    assert client.deadline == at(250).monotonic
+    newest = request_of(sent).timestamp
+    assert newest - request_of(stuck).timestamp < CONFIG.client_window
+    (later,) = receive(client, reply(stuck, 0), reply(stuck, 1)).messages
+    assert request_of(later).operations == (b"one too many",)

@@ -1,0 +1,165 @@
+"""The key-value service: what each operation does, its limits, and that it is deterministic."""
+
+import asyncio
+import random
+
+import msgspec
+import pytest
+
+from pbft.core.errors import ServiceError
+from pbft.core.service import Context
+from pbft.services import kv
+from pbft.services.kv import (
+    CompareAndSwap,
+    Delete,
+    Get,
+    KeyValueClient,
+    KeyValueError,
+    KeyValueService,
+    Put,
+    Scan,
+    encode,
+)
+
+CONTEXT = Context("client-0", 1, 0)
+
+
+class Direct:
+    """A client's `call`, straight into one service."""
+
+    def __init__(self, service: KeyValueService) -> None:
+        self.service = service
+
+    async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
+        return self.service.execute(operation, CONTEXT)
+
+
+def test_every_operation_through_the_typed_client() -> None:
+    async def run() -> None:
+        client = KeyValueClient(Direct(KeyValueService()))
+        assert await client.get(b"a") is None
+        await client.put(b"a", b"1")
+        assert await client.get(b"a") == b"1"
+        assert await client.cas(b"a", b"2", b"3") is False
+        assert await client.cas(b"a", b"1", b"3") is True
+        assert await client.cas(b"b", None, b"new") is True
+        assert await client.cas(b"b", None, b"again") is False
+        assert await client.scan() == [(b"a", b"3"), (b"b", b"new")]
+        assert await client.scan(b"b") == [(b"b", b"new")]
+        assert await client.scan(start=b"b", limit=1) == [(b"b", b"new")]
+        assert await client.cas(b"b", b"new", None) is True
+        assert await client.delete(b"a") is True
+        assert await client.delete(b"a") is False
+        assert await client.scan() == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        b"",
+        b"\xc1",
+        b"\x90",
+        encode(Get(b"k"))[:-1],
+        encode(Put(b"k" * (kv.MAX_KEY_BYTES + 1), b"")),
+        encode(Put(b"k", b"v" * (kv.MAX_VALUE_BYTES + 1))),
+        encode(CompareAndSwap(b"k", None, b"v" * (kv.MAX_VALUE_BYTES + 1))),
+        encode(Scan(b"", b"", 0)),
+        encode(Scan(b"", b"", kv.MAX_SCAN + 1)),
+        b"\x91" * 5000,
+    ],
+)
+def test_what_is_not_an_operation_is_refused_and_changes_nothing(operation: bytes) -> None:
+    service = KeyValueService()
+    service.execute(encode(Put(b"k", b"v")), CONTEXT)
+    before = service.snapshot()
+    with pytest.raises(KeyValueError):
+        service.execute(operation, CONTEXT)
+    assert service.snapshot() == before
+
+
+def test_a_full_store_refuses_to_grow_but_not_to_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kv, "MAX_STATE_BYTES", 10)
+    service = KeyValueService()
+    service.execute(encode(Put(b"a", b"123456789")), CONTEXT)
+    with pytest.raises(KeyValueError, match="full"):
+        service.execute(encode(Put(b"b", b"")), CONTEXT)
+    with pytest.raises(KeyValueError, match="full"):
+        service.execute(encode(CompareAndSwap(b"a", b"123456789", b"1234567890")), CONTEXT)
+    service.execute(encode(Put(b"a", b"1")), CONTEXT)
+    service.execute(encode(Put(b"b", b"12345")), CONTEXT)
+    service.execute(encode(Delete(b"b")), CONTEXT)
+    service.execute(encode(Put(b"c", b"12345")), CONTEXT)
+
+
+def test_a_scan_is_bounded_in_bytes() -> None:
+    service = KeyValueService()
+    for number in range(8):
+        service.execute(encode(Put(b"%d" % number, bytes(kv.MAX_SCAN_BYTES // 3))), CONTEXT)
+    found = service.execute(encode(Scan(b"", b"", 8)), CONTEXT)
+    assert len(found) < kv.MAX_SCAN_BYTES + 100
+    assert found[0] == 0x92  # two pairs, though eight were asked for
+
+
+def test_scans_agree_with_a_model_while_keys_come_and_go() -> None:
+    dice = random.Random(5)
+    service, model = KeyValueService(), dict[bytes, bytes]()
+    client = KeyValueClient(Direct(service))
+
+    async def run() -> None:
+        for _ in range(2000):
+            key = b"%d" % dice.randrange(60)
+            match dice.randrange(4):
+                case 0:
+                    model[key] = b"v"
+                    await client.put(key, b"v")
+                case 1:
+                    assert await client.delete(key) == (model.pop(key, None) is not None)
+                case 2:
+                    prefix = key[:1]
+                    expected = sorted(pair for pair in model.items() if pair[0].startswith(prefix))
+                    assert await client.scan(prefix, limit=7) == expected[:7]
+                case 3:
+                    assert await client.get(key) == model.get(key)
+
+    asyncio.run(run())
+
+
+def test_snapshots_are_canonical_and_restore() -> None:
+    one, other = KeyValueService(), KeyValueService()
+    pairs = [(b"%d" % number, b"v%d" % number) for number in range(100)]
+    for key, value in pairs:
+        one.execute(encode(Put(key, value)), CONTEXT)
+    one.execute(encode(Scan(b"", b"", 5)), CONTEXT)
+    for key, value in reversed(pairs):
+        other.execute(encode(Put(key, b"")), CONTEXT)
+        other.execute(encode(Put(key, value)), CONTEXT)
+    assert one.snapshot() == other.snapshot()
+    third = KeyValueService()
+    third.restore(one.snapshot())
+    assert third.snapshot() == one.snapshot()
+    assert third.execute(encode(Get(b"7")), CONTEXT) == one.execute(encode(Get(b"7")), CONTEXT)
+
+
+@pytest.mark.parametrize("kind", ["garbage", "cut", "unsorted", "repeated"])
+def test_a_snapshot_that_is_none_is_refused_and_changes_nothing(kind: str) -> None:
+    service = KeyValueService()
+    service.execute(encode(Put(b"k", b"v")), CONTEXT)
+    before = service.snapshot()
+    pairs = {"unsorted": [(b"b", b""), (b"a", b"")], "repeated": [(b"a", b""), (b"a", b"")]}
+    broken = {"garbage": b"\xc1", "cut": before[:-1]}.get(kind)
+    if broken is None:
+        broken = msgspec.msgpack.encode(pairs[kind])
+    with pytest.raises(ServiceError):
+        service.restore(broken)
+    assert service.snapshot() == before
+
+
+def test_the_typed_client_says_when_another_service_answers() -> None:
+    class Other:
+        async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
+            return b"\xc1"
+
+    with pytest.raises(ServiceError, match="does not run"):
+        asyncio.run(KeyValueClient(Other()).get(b"k"))
