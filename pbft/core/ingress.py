@@ -29,6 +29,7 @@ from pbft.core.messages import (
     Signed,
     StableProof,
     ViewChange,
+    Witness,
 )
 from pbft.core.verified import (
     NULL_BODY,
@@ -84,6 +85,7 @@ class Ingress:
             Decision: self._decision,
             StableProof: lambda message, _: self.stable(message.checkpoints),
             BatchBody: lambda message, _: self.body(message.batch),
+            Witness: self._witness,
         }
 
     def verify(self, message: AnyMessage, raw: bytes) -> Verified:
@@ -114,6 +116,15 @@ class Ingress:
 
     def _plain(self, message: Signable, raw: bytes) -> Any:
         return self._authentic(message, raw)
+
+    def _witness(self, message: Witness, _: bytes) -> Witness:
+        """A vote shown to us is worth its signature, whoever shows it (T35)."""
+        if message.vote:
+            try:
+                self._authentic(decode_signed(message.vote), message.vote)
+            except DecodeError:
+                raise DropError("malformed inner message") from None
+        return message
 
     # -- requests and batches -----------------------------------------------------------------
 

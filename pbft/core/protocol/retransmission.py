@@ -80,7 +80,7 @@ def on_witness(state: ReplicaState, turn: Turn, peer: Principal, witness: Witnes
         state.drops["witness that was not asked for"] += 1
     elif not witness.vote:
         state.peers.cleared.add(peer)
-    else:
+    elif sender(decode_signed(witness.vote)) == state.me:
         turn.event(Forgotten(witness.vote))
 
 

@@ -8,6 +8,7 @@ our view or a later one lets us enter.
 from pbft.core.effects import EnteredView, Evidence, ViewChangeStarted
 from pbft.core.ids import Principal, View
 from pbft.core.messages import NewView, PrePrepare, Signed, ViewChange
+from pbft.core.protocol import checkpointing
 from pbft.core.protocol.new_view import choose, refusal
 from pbft.core.records import Accepted, ViewChanged, ViewEntered
 from pbft.core.state.replica_state import ReplicaState
@@ -22,6 +23,7 @@ def on_view_change(
 ) -> None:
     """Keep the VIEW-CHANGE of each sender's highest view, the first of that view (FL5, EQ9)."""
     message = view_change.signed.message
+    checkpointing.on_stable(state, turn, peer, view_change.stable)
     known = state.views.view_changes.get(message.replica)
     if known is None or known.signed.message.view < message.view:
         state.views.view_changes[message.replica] = view_change
@@ -145,6 +147,7 @@ def enter(state: ReplicaState, turn: Turn) -> bool:
     if message.replica != state.me:
         turn.record(ViewEntered(best.signed.raw))
     stand_in(state, best)
+    checkpointing.on_stable(state, turn, message.replica, choose(best.view_changes).stable)
     turn.event(EnteredView(message.view))
     for pre_prepare in best.pre_prepares if state.is_primary else ():
         body = state.log.bodies.get(pre_prepare.message.digest)

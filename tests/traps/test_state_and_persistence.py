@@ -1,0 +1,457 @@
+"""T29-T35, T41, T45-T56: checkpoints, clients, persistence, and what walking the design found."""
+
+import pytest
+
+from pbft.core.config import Configuration
+from pbft.core.effects import BecameStable, Diverged, Executed, Forgotten, Installed
+from pbft.core.ids import Packet
+from pbft.core.messages import (
+    Checkpoint,
+    Chunk,
+    Commit,
+    Decision,
+    FetchChunk,
+    Prepare,
+    Proposal,
+    Reply,
+    StableProof,
+    Status,
+    ViewChange,
+    Witness,
+)
+from pbft.core.records import (
+    Accepted,
+    Began,
+    Prepared,
+    Snapshotted,
+    Stabilised,
+    ViewChanged,
+    ViewEntered,
+    decode_record,
+    encode_record,
+)
+from pbft.core.wire import batch_digest
+from tests.core.lab import Lab, executed, of_type
+
+
+def stable_at(lab: Lab) -> int:
+    return lab.replica.status().low_watermark
+
+
+def own_root(lab: Lab) -> bytes:
+    return lab.replica.status().state_digest
+
+
+def test_t29_stable_takes_q_matching_votes_and_the_own_snapshot() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(8)
+    root = own_root(lab)
+    lab.feed(lab.checkpoint(3, 8, bytes(32)), lab.checkpoint(0, 8, root))
+    assert stable_at(lab) == 0
+    effects = lab.feed(lab.checkpoint(2, 8, root))
+    assert BecameStable(8, root) in effects.events
+    assert [(e.kind, e.culprit) for e in effects.evidence] == [("checkpoint against a quorum", 3)]
+    (record,) = [r for r in effects.records if isinstance(r, Stabilised)]
+    laggard = Lab(me=2)
+    laggard.feed(StableProof(record.proof))
+    laggard.idle(0.5)
+    assert laggard.replica.status().transferring
+
+
+def test_t29_without_the_own_snapshot_the_watermark_stays() -> None:
+    lab = Lab(me=1)
+    effects = lab.feed(*(lab.checkpoint(r, 8, bytes(32)) for r in (0, 2, 3)))
+    assert stable_at(lab) == 0
+    assert not [e for e in effects.events if isinstance(e, BecameStable)]
+
+
+def test_t30_a_retry_after_a_transfer_is_answered_and_not_executed() -> None:
+    ahead, behind = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    transfer(ahead, behind)
+    assert behind.service.operations == ahead.service.operations
+    effects = behind.feed(behind.request(5))
+    (reply,) = [send.message for send in effects.replies]
+    assert isinstance(reply, Reply)
+    assert (reply.timestamp, reply.results) == (5, (b"\x005",))
+    effects = behind.settle(9, batch=behind.batch(behind.request(5)))
+    assert executed(effects) == [9]
+    assert behind.service.operations == ahead.service.operations
+
+
+def test_t30_the_client_table_is_in_the_digest() -> None:
+    one, two = Lab(me=1), Lab(me=1)
+    one.settle_until(8)
+    for sequence in range(1, 9):
+        request = two.request(sequence + 100, b"op-%d" % sequence)
+        two.settle(sequence, batch=two.batch(request))
+    assert one.service.operations == two.service.operations
+    assert own_root(one) != own_root(two)
+
+
+def test_t30_the_floor_rises_with_the_window_and_old_timestamps_never_execute() -> None:
+    lab = Lab(me=1, client_window=4)
+    lab.settle_until(6)
+    assert lab.replica.status().executed == 6
+    lab.settle(7, batch=lab.batch(lab.request(2, b"again")))
+    assert b"again" not in lab.service.operations
+    assert not lab.feed(lab.request(1)).replies
+
+
+def test_t31_two_bodies_under_one_timestamp_end_one_wait() -> None:
+    lab = Lab(me=1)
+    lab.feed(lab.request(5, b"mine"))
+    assert lab.replica.status().waiting == 1
+    lab.settle(1, batch=lab.batch(lab.request(5, b"the other")))
+    assert lab.replica.status().waiting == 0
+    assert lab.service.operations == [b"the other"]
+
+
+def test_t33_a_restart_in_a_view_change_stays_in_it_and_sends_the_same() -> None:
+    lab = Lab(me=2)
+    batch = lab.batch(lab.request(1))
+    digest = batch_digest(batch)
+    lab.feed(lab.proposal(0, 1, batch), peer=0)
+    lab.feed(*(lab.view_change(r, 1) for r in (1, 3)))
+    (before,) = [m for m in lab.sent if isinstance(m, ViewChange)]
+    lab.sent.clear()
+    lab.restart()
+    status = lab.replica.status()
+    assert (status.view, status.active) == (1, False)
+    lab.feed(*(lab.prepare(r, 0, 1, digest) for r in (1, 3)))
+    for _ in range(2):
+        lab.feed(Status(0, True, 0, 0, False), peer=0)
+    assert not [m for m in lab.sent if isinstance(m, Prepare | Commit)]
+    assert {m for m in lab.sent if isinstance(m, ViewChange)} == {before}
+
+
+def test_t34_records_come_with_the_messages_they_must_precede() -> None:
+    lab = Lab(me=1)
+    batch = lab.batch(lab.request(1))
+    digest = batch_digest(batch)
+    effects = lab.feed(lab.proposal(0, 1, batch), peer=0)
+    assert of_type(effects, Prepare)
+    assert [type(r) for r in effects.records] == [Accepted]
+    effects = lab.feed(lab.prepare(2, 0, 1, digest))
+    assert of_type(effects, Commit)
+    assert [type(r) for r in effects.records] == [Prepared]
+    lab.feed(lab.commit(0, 0, 1, digest), lab.commit(2, 0, 1, digest))
+    for sequence in range(2, 8):
+        lab.settle(sequence)
+    effects = lab.settle(8)
+    assert of_type(effects, Checkpoint)
+    assert [type(r) for r in effects.records] == [Snapshotted]
+    effects = lab.feed(*(lab.view_change(r, 1) for r in (2, 3)))
+    assert of_type(effects, ViewChange)
+    assert [type(r) for r in effects.records][:2] == [ViewChanged, ViewEntered]
+
+
+def test_t34_a_proposal_is_recorded_before_it_leaves() -> None:
+    lab = Lab(me=0)
+    effects = lab.feed(lab.request(1))
+    (proposal,) = of_type(effects, Proposal)
+    (record,) = effects.records
+    assert isinstance(proposal, Proposal)
+    assert record == Accepted(proposal.pre_prepare, proposal.batch)
+
+
+def test_t34_a_restarted_primary_does_not_reuse_a_number() -> None:
+    lab = Lab(me=0)
+    lab.feed(lab.request(1))
+    lab.sent.clear()
+    lab.restart()
+    lab.feed(lab.request(2))
+    first = batch_digest(lab.batch(lab.request(1)))
+    for message in lab.sent:
+        if isinstance(message, Proposal):
+            assert batch_digest(message.batch) != first
+    assert lab.replica.status().evidence == {}
+    numbers = [m for m in lab.sent if isinstance(m, Proposal)]
+    assert len(numbers) == 1
+
+
+def test_records_survive_their_encoding() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(9)
+    lab.feed(*(lab.checkpoint(r, 8, own_root(lab)) for r in (0, 2)))
+    lab.feed(*(lab.view_change(r, 1) for r in (2, 3)))
+    assert {type(r) for r in lab.records} == {
+        Began,
+        Accepted,
+        Prepared,
+        Snapshotted,
+        Stabilised,
+        ViewChanged,
+        ViewEntered,
+    }
+    assert [decode_record(encode_record(r)) for r in lab.records] == lab.records
+
+
+def test_t35_a_fresh_replica_votes_only_when_nobody_holds_a_vote_of_its_own() -> None:
+    lab = Lab(me=1, records=())
+    batch = lab.batch(lab.request(1))
+    effects = lab.feed(lab.proposal(0, 1, batch), peer=0)
+    assert not of_type(effects, Prepare)
+    lab.feed(Witness(b""), peer=0)
+    lab.feed(Witness(b""), peer=0)
+    assert not lab.replica.status().voting
+    lab.feed(Witness(b""), peer=2)
+    effects = lab.feed(Witness(b""), peer=3)
+    assert of_type(effects, Prepare)
+    assert isinstance(effects.records[0], Began)
+
+
+def test_t35_a_quorum_suffices_where_one_replica_stays_silent() -> None:
+    lab = Lab(me=1, records=())
+    lab.feed(Witness(b""), peer=0)
+    lab.feed(Witness(b""), peer=2)
+    lab.idle(0.3)
+    assert not lab.replica.status().voting
+    lab.idle(0.5)
+    assert lab.replica.status().voting
+
+
+def test_t35_a_replica_that_forgot_its_votes_is_told() -> None:
+    keeper, amnesiac = Lab(me=0), Lab(me=1, records=())
+    keeper.feed(keeper.request(1))
+    (proposal,) = [m for m in keeper.sent if isinstance(m, Proposal)]
+    vote = keeper.prepare(1, 0, 1, batch_digest(proposal.batch))
+    keeper.feed(vote, peer=1)
+    effects = keeper.feed(Status(0, True, 0, 0, True), peer=1)
+    (witness,) = of_type(effects, Witness)
+    assert isinstance(witness, Witness)
+    assert witness.vote == vote.raw
+    effects = amnesiac.feed(witness, peer=0)
+    assert effects.events == [Forgotten(vote.raw)]
+
+
+def test_t35_a_witness_that_was_not_signed_by_us_stops_nobody() -> None:
+    lab = Lab(me=1, records=())
+    foreign = lab.prepare(2, 0, 1, bytes(32)).raw
+    effects = lab.feed(Witness(foreign), Witness(b"garbage"), peer=3)
+    assert effects.events == []
+
+
+def test_t41_hostile_bytes_never_raise() -> None:
+    lab = Lab(me=1)
+    batch = lab.batch(lab.request(1))
+    whole = lab.commit(0, 0, 1, batch_digest(batch)).raw
+    lab.feed_raw(*(whole[:cut] for cut in range(len(whole))))
+    lab.feed_raw(b"", b"\x00", b"\x01", b"\x02\x91", b"\x02" + b"\x91" * 5000, bytes(2**16))
+    lab.feed(Proposal(b"x", batch), Decision(b"", (b"",), b""), StableProof(()), peer=0)
+    assert sum(lab.replica.status().drops.values()) > len(whole)
+
+
+def test_t46_checkpoints_of_replicas_in_different_views_match() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(8)
+    lab.feed(lab.checkpoint(0, 8, own_root(lab)))
+    lab.feed(*(lab.view_change(r, 1) for r in (2, 3)))
+    lab.feed(lab.checkpoint(2, 8, own_root(lab)))
+    assert stable_at(lab) == 8
+
+
+def test_t47_one_burst_may_hold_the_new_view_and_the_votes_that_follow_it() -> None:
+    lab = Lab(me=2)
+    batch = lab.batch(lab.request(1))
+    digest = batch_digest(batch)
+    vcs = [lab.view_change(r, 1) for r in (0, 1, 3)]
+    effects = lab.feed(
+        *(lab.commit(r, 1, 1, digest) for r in (0, 1, 3)),
+        *(lab.prepare(r, 1, 1, digest) for r in (0, 3)),
+        lab.proposal(1, 1, batch),
+        lab.new_view(1, vcs, {}),
+        peer=1,
+    )
+    assert executed(effects) == [1]
+
+
+def test_t47_a_proposal_above_the_window_waits_for_the_checkpoint_that_moves_it() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(16)
+    batch = lab.batch(lab.request(17))
+    assert not of_type(lab.feed(lab.proposal(0, 17, batch), peer=0), Prepare)
+    root = lab.replica.status().checkpoints[8]
+    effects = lab.feed(lab.checkpoint(0, 8, root), lab.checkpoint(2, 8, root))
+    assert of_type(effects, Prepare)
+
+
+def test_t48_acceptance_does_not_depend_on_the_previous_time() -> None:
+    lab = Lab(me=1)
+    late = lab.batch(lab.request(1), time=lab.wall + 10**9)
+    early = lab.batch(lab.request(2), time=lab.wall - 10**9)
+    assert executed(lab.settle(1, batch=late)) == [1]
+    assert executed(lab.settle(2, batch=early)) == [2]
+
+
+def test_t48_a_first_proposal_far_from_our_clock_is_not_accepted() -> None:
+    lab = Lab(me=1)
+    wrong = lab.batch(lab.request(1), time=lab.wall + 3_600 * 10**9)
+    assert not of_type(lab.feed(lab.proposal(0, 1, wrong), peer=0), Prepare)
+
+
+def test_t48_a_re_proposed_batch_is_not_judged_by_the_clock_again() -> None:
+    lab = Lab(me=2)
+    batch = lab.batch(lab.request(1))
+    lab.feed(lab.proposal(0, 1, batch), peer=0)
+    lab.wall += 7_200 * 10**9
+    vcs = [lab.view_change(0, 1), lab.view_change(1, 1)]
+    vcs.append(lab.view_change(3, 1, [lab.certificate(0, 1, batch, (1, 3))]))
+    effects = lab.feed(lab.new_view(1, vcs, {1: batch_digest(batch)}), peer=1)
+    assert of_type(effects, Prepare)
+
+
+def test_t49_a_turn_that_hits_its_bound_asks_to_be_called_again() -> None:
+    lab = Lab(me=1, checkpoint_interval=512, window=1024)
+    burst = [lab.decision(0, s, lab.batch(lab.request(s)), (0, 2, 3)) for s in range(600, 0, -1)]
+    total = len(executed(lab.feed(*burst)))
+    assert 0 < total < 600
+    assert lab.replica.deadline == 0
+    while lab.replica.deadline == 0:
+        total += len(executed(lab.replica.expire(lab.instant)))
+    assert total == 600
+
+
+def transfer(ahead: Lab, behind: Lab, *, liar: int | None = None) -> list[object]:
+    """Carry a snapshot from one lab to another by hand; what happened at the receiver."""
+    sequence = ahead.replica.status().state_digest_at
+    proof = behind.proof(sequence, own_root(ahead), (0, 1, 3))
+    behind.feed(StableProof(proof))
+    events: list[object] = []
+    for _ in range(40):
+        effects = behind.idle(0.1)
+        for send in effects.messages:
+            if isinstance(send.message, FetchChunk):
+                answer = ahead.feed(send.message, peer=behind.me)
+                for chunk in of_type(answer, Chunk):
+                    assert isinstance(chunk, Chunk)
+                    if send.to == (liar,):
+                        chunk = Chunk(chunk.sequence, chunk.index, chunk.count, b"x", chunk.proof)
+                    events += behind.feed(chunk, peer=int(send.to[0])).events
+        if behind.replica.status().executed >= sequence:
+            break
+    return events
+
+
+def test_t51_installing_a_checkpoint_drops_nothing_above_it() -> None:
+    ahead, behind = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    batch = behind.batch(behind.request(9))
+    behind.settle(9, batch=batch)
+    assert behind.replica.status().executed == 0
+    events = transfer(ahead, behind)
+    assert Installed(8, own_root(ahead)) in events
+    assert [e.sequence for e in events if isinstance(e, Executed)] == [9]
+    effects = behind.feed(*(behind.view_change(r, 1) for r in (0, 3)))
+    (mine,) = of_type(effects, ViewChange)
+    assert isinstance(mine, ViewChange)
+    assert len(mine.prepared) == 1
+
+
+def test_a_lying_source_is_left_and_nothing_of_it_is_kept() -> None:
+    ahead, behind = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    first = transfer(ahead, behind, liar=0)
+    assert Installed(8, own_root(ahead)) in first
+    assert behind.replica.status().drops["chunk that does not verify"] <= 1
+    assert behind.service.operations == ahead.service.operations
+
+
+def test_t52_the_stable_record_follows_the_snapshot_record() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(8)
+    lab.feed(*(lab.checkpoint(r, 8, own_root(lab)) for r in (0, 2)))
+    kinds = [type(r) for r in lab.records]
+    assert kinds.index(Snapshotted) < kinds.index(Stabilised)
+    ahead, behind = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    transfer(ahead, behind)
+    kinds = [type(r) for r in behind.records]
+    assert kinds.index(Snapshotted) < kinds.index(Stabilised)
+    behind.restart()
+    assert behind.replica.status().executed == 8
+    assert behind.service.operations == ahead.service.operations
+
+
+def test_t53_status_is_answered_with_all_that_is_lacking() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(8)
+    root = own_root(lab)
+    lab.feed(*(lab.checkpoint(r, 8, root) for r in (0, 2)))
+    lab.settle(9)
+    behind = Status(0, True, 0, 0, False)
+    lab.feed(behind, peer=3)
+    effects = lab.feed(behind, peer=3)
+    assert of_type(effects, StableProof)
+    lab = Lab(me=1)
+    lab.settle_until(8)
+    lab.feed(behind, peer=3)
+    effects = lab.feed(behind, peer=3)
+    assert len(of_type(effects, Decision)) == 8
+    assert of_type(effects, Checkpoint)
+
+
+def test_nothing_is_re_sent_to_a_peer_that_moves() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(4)
+    for behind_by in (0, 1, 2, 3):
+        effects = lab.feed(Status(0, True, 0, behind_by, False), peer=3)
+        assert effects.messages == []
+
+
+def test_t54_a_diverged_replica_is_silent_to_clients_and_repairs_itself() -> None:
+    ahead, broken = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    broken.settle_until(7)
+    broken.service.operations[0] = b"a bit flipped"
+    broken.settle(8)
+    effects = broken.feed(*(broken.checkpoint(r, 8, own_root(ahead)) for r in (0, 1, 3)))
+    assert [type(e) for e in effects.events][:1] == [Diverged]
+    assert not broken.feed(broken.request(3)).replies
+    events = transfer(ahead, broken)
+    if not any(isinstance(e, Installed) for e in events):
+        events += [e for _ in range(5) for e in broken.idle(0.2).events]
+    assert broken.service.operations == ahead.service.operations
+    assert broken.feed(broken.request(3)).replies
+
+
+def test_t55_resending_does_not_refresh_a_wait() -> None:
+    lab = Lab(me=1)
+    lab.feed(lab.request(1))
+    for _ in range(4):
+        lab.idle(0.24)
+        lab.feed(lab.request(1))
+    assert lab.replica.status().view == 0
+    lab.idle(0.06)
+    assert lab.replica.status().view == 1
+
+
+def test_t55_a_clients_waiting_requests_are_bounded() -> None:
+    lab = Lab(me=1, client_window=4)
+    lab.feed(*(lab.request(t) for t in range(1, 100)))
+    assert lab.replica.status().waiting == 4
+    lab.feed(lab.request(1, client="bob"))
+    assert lab.replica.status().waiting == 5
+
+
+def test_a_refusal_is_a_result_and_leaves_the_rest_alone() -> None:
+    lab = Lab(me=1)
+    effects = lab.settle(1, batch=lab.batch(lab.request(1, b"a", b"refuse", b"b")))
+    (reply,) = [send.message for send in effects.replies]
+    assert isinstance(reply, Reply)
+    assert reply.results == (b"\x001", b"\x01ValueError: refused by the service", b"\x002")
+
+
+def test_a_request_of_another_client_over_a_clients_link_is_dropped() -> None:
+    lab = Lab(me=1)
+    request = lab.request(1, client="bob")
+    lab.replica.receive([Packet("alice", request.raw)], lab.instant)
+    assert lab.replica.status().waiting == 0
+
+
+@pytest.mark.parametrize("limit", ["window", "pipeline", "batch_max_requests"])
+def test_limits_must_be_positive(limit: str) -> None:
+    from pbft.core.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match=limit):
+        Configuration(cluster_id=bytes(16), n=4, **{limit: 0})
