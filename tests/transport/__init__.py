@@ -1,0 +1,1 @@
+"""Tests of the transport, sans-I/O first, then over real sockets."""
