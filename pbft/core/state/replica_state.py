@@ -24,6 +24,7 @@ from pbft.core.state.views import Views
 
 WRITERS: dict[str, frozenset[str]] = {
     "log": frozenset({"ordering", "view_change", "checkpointing", "retransmission"}),
+    "log.touched": frozenset({"ordering", "execution", "view_change", "retransmission", "replica"}),
     "requests": frozenset({"ordering", "execution", "view_change"}),
     "sessions": frozenset({"execution"}),
     "executed": frozenset({"execution"}),
@@ -31,10 +32,13 @@ WRITERS: dict[str, frozenset[str]] = {
     "views": frozenset({"view_change"}),
     "transfer": frozenset({"state_transfer"}),
     "peers": frozenset({"retransmission"}),
+    "peers.wants_chunks": frozenset({"state_transfer"}),
+    "peers.spent": frozenset({"retransmission", "state_transfer"}),
     "voting": frozenset({"retransmission"}),
-    "timers": frozenset({"deadlines"}),
+    "timers": frozenset({"deadlines", "replica"}),
 }
-"""noun (or plain field) -> modules of `protocol` that may change it."""
+"""noun, plain field, or noun.field where it has writers of its own -> modules that may change it
+(of `protocol`, or `replica`). `drops` and `evidence` are reports, which any of them adds to."""
 
 MAX_EVIDENCE = 64
 
