@@ -1,0 +1,53 @@
+"""One valid message of every type, with fixed content: what codec tests are made from."""
+
+from pbft.core.messages import (
+    AnyMessage,
+    BatchBody,
+    Certificate,
+    Checkpoint,
+    Chunk,
+    Commit,
+    Decision,
+    FetchBatch,
+    FetchChunk,
+    LinkMessage,
+    NewView,
+    Prepare,
+    PrePrepare,
+    Proposal,
+    Reply,
+    Request,
+    Signable,
+    StableProof,
+    Status,
+    ViewChange,
+    Witness,
+)
+
+D = bytes(range(32))
+BIG = 2**63 - 1
+
+SIGNABLE: list[Signable] = [
+    Request("alice", 1, (b"put", b"")),
+    PrePrepare(0, 1, D, 0),
+    Prepare(1, 2, D, 3),
+    Commit(BIG, BIG, D, BIG),
+    Checkpoint(128, D, 2),
+    ViewChange(3, 128, (b"one", b"two"), (Certificate(b"pp", (b"p1", b"p2")),), 1),
+    NewView(3, (b"vc1", b"vc2"), (b"pp1",), 3),
+]
+
+LINK: list[LinkMessage] = [
+    Proposal(b"pp", b"batch"),
+    Status(7, False, 128, 200, True),
+    Witness(b""),
+    FetchBatch(D),
+    BatchBody(b"batch"),
+    Decision(b"pp", (b"c1", b"c2"), b"batch"),
+    StableProof((b"k1",)),
+    FetchChunk(128, 5),
+    Chunk(128, 5, 6, b"data", (D, D)),
+    Reply(2, 99, D, 17, (b"\x00ok", b"\x01no"), 3),
+]
+
+EVERY: list[AnyMessage] = [*SIGNABLE, *LINK]

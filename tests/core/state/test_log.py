@@ -1,0 +1,50 @@
+"""The log: bodies live as long as a slot may need them, early messages are bounded."""
+
+from pbft.core.state.log import Log
+from pbft.core.verified import NULL_BODY, Body
+from tests.core.lab import Lab
+
+
+def body(name: bytes) -> Body:
+    return Body(name * 32, name, 1, ())
+
+
+def test_a_body_stays_until_its_highest_slot_is_stable() -> None:
+    log = Log()
+    log.keep_body(body(b"a"), 3)
+    log.keep_body(body(b"a"), 9)
+    log.keep_body(body(b"b"), 3)
+    log.truncate(8)
+    assert set(log.bodies) == {NULL_BODY.digest, b"a" * 32}
+    log.keep_body(NULL_BODY, 9)
+    log.truncate(16)
+    assert set(log.bodies) == {NULL_BODY.digest}
+
+
+def test_truncation_never_lowers_the_next_number() -> None:
+    log = Log(next_sequence=30)
+    log.slot(5)
+    log.slot(17)
+    log.truncate(16)
+    assert (log.next_sequence, sorted(log.slots)) == (30, [17])
+    log.truncate(40)
+    assert log.next_sequence == 41
+
+
+def test_early_messages_are_bounded_per_sender() -> None:
+    log = Log()
+    vote = Lab().prepare(2, 5, 1, bytes(32))
+    kept = [log.keep_early(2, vote, 100, 250) for _ in range(4)]
+    assert kept == [True, True, False, False]
+    assert log.keep_early(3, vote, 100, 250)
+
+
+def test_a_new_view_forgets_votes_and_keeps_proofs() -> None:
+    lab = Lab()
+    log = Log()
+    slot = log.slot(1)
+    slot.prepares[2] = lab.prepare(2, 0, 1, bytes(32))
+    slot.voted = slot.committed = True
+    log.start_view()
+    assert (slot.prepares, slot.voted, slot.committed) == ({}, False, False)
+    assert list(log.touched) == [1]
