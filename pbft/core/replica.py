@@ -15,7 +15,7 @@ from pbft.core.config import Configuration
 from pbft.core.effects import Effects, Evidence
 from pbft.core.errors import DecodeError
 from pbft.core.ids import Instant, Packet, ReplicaId
-from pbft.core.ingress import BadRequestError, Ingress, DropError
+from pbft.core.ingress import BadRequestError, DropError, Ingress
 from pbft.core.protocol import (
     admission,
     checkpointing,

@@ -8,7 +8,7 @@ prepared, and so casts the same votes again and no others: signatures are determ
 from collections.abc import Sequence
 
 from pbft.core.errors import DecodeError, RecordError
-from pbft.core.ingress import Ingress, DropError
+from pbft.core.ingress import DropError, Ingress
 from pbft.core.messages import Checkpoint, NewView, Prepare, ViewChange
 from pbft.core.protocol import checkpointing, execution, view_change
 from pbft.core.records import (

@@ -1,0 +1,79 @@
+"""Key files: what is refused, and in which words."""
+
+from pathlib import Path
+
+import pytest
+
+from pbft.crypto.errors import KeyFileError
+from pbft.crypto.keyfiles import Identity, load_identity, save_identity
+
+
+@pytest.fixture
+def identity() -> Identity:
+    return Identity.generate()
+
+
+def same(one: Identity, two: Identity) -> bool:
+    return one.signing.seed == two.signing.seed and one.link.private == two.link.private
+
+
+def test_a_key_file_comes_back_with_and_without_a_passphrase(
+    tmp_path: Path, identity: Identity
+) -> None:
+    save_identity(tmp_path / "plain.pem", identity)
+    assert (tmp_path / "plain.pem").stat().st_mode & 0o777 == 0o600
+    assert same(load_identity(tmp_path / "plain.pem"), identity)
+    save_identity(tmp_path / "locked.pem", identity, b"secret")
+    assert b"ENCRYPTED" in (tmp_path / "locked.pem").read_bytes()
+    assert same(load_identity(tmp_path / "locked.pem", b"secret"), identity)
+
+
+def test_loose_permissions_are_refused_with_the_remedy(tmp_path: Path, identity: Identity) -> None:
+    path = tmp_path / "key.pem"
+    save_identity(path, identity)
+    for mode in (0o640, 0o604, 0o620, 0o666):
+        path.chmod(mode)
+        with pytest.raises(KeyFileError, match="chmod 600"):
+            load_identity(path)
+
+
+def test_nothing_is_overwritten_or_generated(tmp_path: Path, identity: Identity) -> None:
+    path = tmp_path / "key.pem"
+    with pytest.raises(KeyFileError, match="cannot be read"):
+        load_identity(path)
+    assert not path.exists()
+    save_identity(path, identity)
+    with pytest.raises(KeyFileError, match="never overwritten"):
+        save_identity(path, Identity.generate())
+    assert same(load_identity(path), identity)
+
+
+def test_damaged_files_and_wrong_passphrases_are_refused(
+    tmp_path: Path, identity: Identity
+) -> None:
+    path = tmp_path / "key.pem"
+    save_identity(path, identity, b"secret")
+    with pytest.raises(KeyFileError, match="needs a passphrase"):
+        load_identity(path)
+    with pytest.raises(KeyFileError, match="passphrase"):
+        load_identity(path, b"other")
+    plain = tmp_path / "plain.pem"
+    save_identity(plain, identity)
+    data = plain.read_bytes()
+    half = data.index(b"-----END") + len(b"-----END PRIVATE KEY-----\n")
+    damaged = [
+        b"",
+        b"garbage",
+        data[:half],
+        data[half:],
+        data + data[:half],
+        data[:-5],
+        data + b"x",
+        data[half:] + data[:half],
+        data.replace(b"M", b"N", 3),
+        bytes(20_000),
+    ]
+    for bad in damaged:
+        plain.write_bytes(bad)
+        with pytest.raises(KeyFileError, match=r"plain\.pem"):
+            load_identity(plain)
