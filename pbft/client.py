@@ -1,0 +1,312 @@
+"""An asyncio client: bytes in, bytes out, answered by f+1 replicas that agree.
+
+    async with Client("DIR", identity="client-0") as client:
+        result = await client.call(operation)
+
+Any number of calls may be under way at once; those made while others wait for an answer travel
+together, under one signature. One task drives the session, the links and the socket.
+"""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from types import TracebackType
+
+from pbft import control
+from pbft.cluster import REPLICA_PREFIX, Cluster, replica_name
+from pbft.control import StatusQuery, StatusReport
+from pbft.core.client_session import ClientEffects, ClientSession
+from pbft.core.errors import ConfigurationError, PbftError, RejectedError, UnansweredError
+from pbft.core.ids import Instant, Packet, ReplicaId, View
+from pbft.core.service import OK
+from pbft.core.wire import MAX_MESSAGE_BYTES
+from pbft.transport.alarm import Alarm, instant
+from pbft.transport.endpoint import Endpoint, EndpointLimits, open_endpoint
+from pbft.transport.frames import CONTROL, MESSAGE
+
+DEFAULT_TIMEOUT_SECONDS = 30.0
+CONNECT_SECONDS = 1.0
+"""How long opening waits for a quorum of links; beyond it, calls find out."""
+GRACE_SECONDS = 0.05
+"""How long it then waits for the others."""
+LOOK_SECONDS = 0.001
+STATUS_RETRY_SECONDS = 0.2
+BURST_DATAGRAMS = 1024
+PENDING_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStats:
+    """`wrong_replies`: by replica, those that contradict what f+1 others agreed on."""
+
+    view: View
+    pending: int
+    retransmissions: int
+    wrong_replies: dict[ReplicaId, int]
+    drops: dict[str, int]
+    connected: int
+
+
+class Client:
+    """A client identity of the cluster in `directory`. One process at a time may use it.
+
+    `timeout` is how long a call waits by default, in seconds. Opening raises `ConfigurationError`.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        identity: str = "client-0",
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+        passphrase: bytes | None = None,
+    ) -> None:
+        self._directory = directory
+        self._name = identity
+        self._passphrase = passphrase
+        self._timeout = timeout
+        self._calls: dict[int, asyncio.Future[bytes]] = {}
+        self._reports: dict[int, asyncio.Future[StatusReport]] = {}
+        self._nonce = 0
+        self._drops: Counter[str] = Counter()
+        self._driver: asyncio.Task[None] | None = None
+        self._cluster: Cluster
+        self._session: ClientSession
+        self._alarm: Alarm
+        self._end: Endpoint
+
+    async def __aenter__(self) -> "Client":
+        """Load the keys, bind a socket, shake hands with the replicas."""
+        if self._driver is not None:
+            raise PbftError("this client is open already: make another one")
+        self._load()
+        self._alarm = Alarm()
+        self._end = await self._open_endpoint()
+        self._driver = asyncio.create_task(self._drive())
+        try:
+            now = time.monotonic_ns()
+            for each in self._cluster.replicas:
+                await self._end.open(each.name, each.host, each.client_port, now)
+            self._alarm.ring()
+            await self._connect()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give up all calls and free the socket. May be called again."""
+        driver = self._driver
+        if driver is None:
+            return
+        driver.cancel()
+        await asyncio.gather(driver, return_exceptions=True)
+        await self._end.close()
+        self._fail(UnansweredError("the client was closed: the outcome is not known"))
+
+    async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
+        """The service's answer to one operation, in the total order of all operations.
+
+        Raises `RejectedError` where the service refused it, `RequestTooLargeError` before sending,
+        `UnansweredError` after `timeout` seconds: the operation may or may not take effect. That
+        holds for a cancelled call too.
+        """
+        self._check_open()
+        call = self._session.call(operation)
+        future = asyncio.get_running_loop().create_future()
+        self._calls[call] = future
+        self._alarm.ring()
+        try:
+            async with asyncio.timeout(self._timeout if timeout is None else timeout):
+                result: bytes = await future
+        except TimeoutError:
+            raise UnansweredError(self._why_unanswered()) from None
+        finally:
+            if self._calls.pop(call, None) is not None:
+                self._session.abandon(call)
+        if result[:1] == OK:
+            return result[1:]
+        raise RejectedError(result[1:].decode("utf-8", "replace"))
+
+    async def status(self, replica: ReplicaId, *, timeout: float = 1.0) -> StatusReport:
+        """What `replica` says about itself; nobody vouches for it but that replica.
+
+        Raises `UnansweredError` after `timeout` seconds."""
+        self._check_open()
+        self._nonce += 1
+        query = StatusQuery(self._nonce)
+        future = asyncio.get_running_loop().create_future()
+        self._reports[query.nonce] = future
+        name = self._cluster.member(replica).name
+        try:
+            async with asyncio.timeout(timeout):
+                while not future.done():
+                    self._end.post([name], CONTROL, control.encode(query))
+                    self._alarm.ring()
+                    await asyncio.wait([future], timeout=STATUS_RETRY_SECONDS)
+        except TimeoutError:
+            raise UnansweredError(f"{name} does not answer: is it running?") from None
+        finally:
+            del self._reports[query.nonce]
+        report: StatusReport = future.result()
+        return report
+
+    def stats(self) -> ClientStats:
+        """A frozen look at this client."""
+        return ClientStats(
+            view=self._session.view,
+            pending=self._session.pending,
+            retransmissions=self._session.retransmissions,
+            wrong_replies=dict(self._session.wrong_replies),
+            drops=dict(self._drops),
+            connected=self._connected(),
+        )
+
+    @property
+    def cluster(self) -> Cluster:
+        """What was loaded."""
+        return self._cluster
+
+    # -- driving ------------------------------------------------------------------------------
+
+    async def _drive(self) -> None:
+        try:
+            while True:
+                await self._alarm.wait(self._deadline())
+                await self._turn(instant())
+        except Exception as error:
+            self._fail(error)
+            raise
+
+    async def _turn(self, now: Instant) -> None:
+        packets = self._absorb(now.monotonic)
+        if packets:
+            self._apply(self._session.receive(packets, now))
+        self._apply(self._session.expire(now))
+        self._end.expire(now.monotonic)
+        await self._end.flush(now.monotonic)
+        if self._end.waiting:
+            self._alarm.ring()
+
+    def _absorb(self, now: int) -> list[Packet]:
+        packets = []
+        for arrival in self._end.take(BURST_DATAGRAMS, now):
+            if arrival.kind == MESSAGE:
+                replica = int(arrival.peer.removeprefix(REPLICA_PREFIX))
+                packets.append(Packet(replica, arrival.data))
+            else:
+                self._on_control(arrival.data)
+        return packets
+
+    def _on_control(self, data: bytes) -> None:
+        report = control.decode_report(data)
+        future = self._reports.get(report.nonce) if report is not None else None
+        if report is None or future is None or future.done():
+            self._drops["control message that was not asked for"] += 1
+        else:
+            future.set_result(report)
+
+    def _apply(self, effects: ClientEffects) -> None:
+        for send in effects.messages:
+            self._end.post([replica_name(int(to)) for to in send.to], MESSAGE, send.data)
+        for completed in effects.completed:
+            future = self._calls.pop(completed.call, None)
+            if future is not None and not future.done():
+                future.set_result(completed.result)
+
+    def _deadline(self) -> int | None:
+        deadlines = (self._session.deadline, self._end.deadline)
+        return min((each for each in deadlines if each is not None), default=None)
+
+    # -- opening and failing ------------------------------------------------------------------
+
+    def _load(self) -> None:
+        self._cluster = Cluster.load(self._directory)
+        if self._name not in self._cluster.clients:
+            raise ConfigurationError(
+                f"the cluster in {self._directory} has no client {self._name!r}: it has"
+                f" {', '.join(self._cluster.clients) or 'none'}"
+            )
+        self._identity = self._cluster.identity(
+            self._directory, self._name, passphrase=self._passphrase
+        )
+        self._session = ClientSession(
+            self._cluster.config,
+            self._name,
+            signer=self._identity.signing,
+            first_timestamp=time.time_ns() // 1000,
+        )
+
+    async def _open_endpoint(self) -> Endpoint:
+        cluster = self._cluster
+        host = "::" if all(":" in each.host for each in cluster.replicas) else "0.0.0.0"
+        limits = EndpointLimits(
+            cluster.file.transport.datagram_bytes,
+            message_bytes=MAX_MESSAGE_BYTES,
+            reassembly_bytes=2 * MAX_MESSAGE_BYTES,
+            pending_bytes=PENDING_BYTES,
+        )
+        return await open_endpoint(
+            self._name,
+            self._identity.link,
+            {each.name: each.keys.link for each in cluster.replicas},
+            cluster_id=cluster.config.cluster_id,
+            agreed=cluster.digest,
+            bind=(host, 0),
+            limits=limits,
+            drops=self._drops,
+            wake=self._alarm.ring,
+        )
+
+    async def _connect(self) -> None:
+        """Wait for links to all replicas, but not for those that do not answer."""
+        began = time.monotonic()
+        quorum_at: float | None = None
+        while (connected := self._connected()) < len(self._cluster.replicas):
+            now = time.monotonic()
+            if connected >= self._cluster.config.quorum:
+                quorum_at = quorum_at or now
+                if now - quorum_at >= GRACE_SECONDS:
+                    return
+            if now - began >= CONNECT_SECONDS:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _connected(self) -> int:
+        return sum(self._end.established(each.name) for each in self._cluster.replicas)
+
+    def _check_open(self) -> None:
+        if self._driver is None:
+            raise PbftError("this client is not open: use `async with Client(...) as client`")
+        if self._driver.done():
+            raise PbftError("this client is closed: open a new one")
+
+    def _why_unanswered(self) -> str:
+        if self._end.mismatched:
+            names = ", ".join(sorted(self._end.mismatched))
+            return f"{names} run with another cluster.toml than this client: use the same file"
+        connected, n = self._connected(), len(self._cluster.replicas)
+        if connected < self._cluster.config.quorum:
+            return (
+                f"no quorum answered in time: {connected} of {n} replicas could be reached;"
+                " start the others with `pbft up` or `pbft replica`"
+            )
+        return "no quorum answered in time: the outcome of the operation is not known"
+
+    def _fail(self, error: Exception) -> None:
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(error)
+        for report in self._reports.values():
+            if not report.done():
+                report.set_exception(error)

@@ -1,0 +1,238 @@
+"""A replica in the world: the driver of one `Replica`, its sockets, its clock and its store.
+
+One turn: wait; absorb one bounded burst *before* any timer fires, so that a stall of this process
+does not become suspicion (T56); then, for each of the core's outputs, (1) make the records durable,
+(2) send, (3) arm the timer, (4) report. Turns run one after another, so nothing leaves before the
+records of its own and of every earlier turn are durable (T45).
+
+Replicas and clients have a socket each: a flood of the one does not drown the other (T40).
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from pbft import control
+from pbft.cluster import Cluster, Member
+from pbft.control import StatusReport
+from pbft.core.effects import Effects, Event, Executed, Forgotten, Send
+from pbft.core.errors import ForgottenVotesError
+from pbft.core.ids import SECOND, Instant, Packet, Principal, ReplicaId
+from pbft.core.replica import Replica
+from pbft.core.service import Service
+from pbft.core.status import ReplicaStatus
+from pbft.core.wire import MAX_MESSAGE_BYTES
+from pbft.crypto.keyfiles import Identity
+from pbft.store import MemoryStore, Store
+from pbft.transport.alarm import Alarm, instant
+from pbft.transport.endpoint import Arrival, Endpoint, EndpointLimits, open_endpoint
+from pbft.transport.frames import CONTROL, MESSAGE
+
+log = logging.getLogger(__name__)
+
+BURST_DATAGRAMS = 512
+"""At most so many from each socket are absorbed before the core acts."""
+PENDING_BYTES = 256 * 1024
+
+
+class ReplicaLike(Protocol):
+    """What the driver drives: a `Replica`, or a behaviour wrapped around one."""
+
+    def receive(self, packets: Sequence[Packet], now: Instant) -> Effects: ...
+    def expire(self, now: Instant) -> Effects: ...
+    @property
+    def deadline(self) -> int | None: ...
+    def status(self) -> ReplicaStatus: ...
+
+
+def _as_it_is(replica: Replica) -> ReplicaLike:
+    return replica
+
+
+class Node:
+    """One replica of `cluster`: `await node.run()` serves until `stop` is called.
+
+    `wrap` builds a behaviour around the honest core, for experiments with faulty replicas.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        replica_id: ReplicaId,
+        identity: Identity,
+        service: Service,
+        *,
+        wrap: Callable[[Replica], ReplicaLike] = _as_it_is,
+        store: Store | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._me: Member = cluster.member(replica_id)
+        self._identity = identity
+        self._store: Store = store or MemoryStore()
+        self._replica = wrap(
+            Replica(
+                cluster.config,
+                replica_id,
+                signer=identity.signing,
+                verifier=cluster.verifier(),
+                service=service,
+                records=self._store.load(),
+                now=instant(),
+            )
+        )
+        self._drops: Counter[str] = Counter()
+        self._principals: dict[str, Principal] = {each.name: each.id for each in cluster.replicas}
+        self._names = tuple(each.name for each in cluster.replicas)
+        self._started = time.monotonic_ns()
+        self._stopping = False
+        self._alarm: Alarm | None = None
+        self._ends: tuple[Endpoint, ...] = ()
+        self.serving = asyncio.Event()
+        """Set once both sockets are bound."""
+
+    def stop(self) -> None:
+        """Let `run` return after the turn under way."""
+        self._stopping = True
+        if self._alarm is not None:
+            self._alarm.ring()
+
+    async def run(self) -> None:
+        """Serve. Raises `ConfigurationError` where a port cannot be had, `ForgottenVotesError`
+        where this replica has voted in an earlier life that it does not remember."""
+        self._alarm = Alarm()
+        try:
+            await self._open(self._alarm)
+            self.serving.set()
+            while not self._stopping:
+                await self._alarm.wait(self._deadline())
+                await self._turn(instant())
+        finally:
+            for end in self._ends:
+                await end.close()
+
+    def status(self, nonce: int = 0) -> StatusReport:
+        """A frozen look at the core, with what the transport dropped beside its own drops."""
+        core = self._replica.status()
+        counts = [end.counts for end in self._ends]
+        return StatusReport(
+            nonce=nonce,
+            status=msgspec.structs.replace(core, drops={**core.drops, **self._drops}),
+            durability=self._store.durability,
+            uptime_seconds=(time.monotonic_ns() - self._started) / SECOND,
+            datagrams_received=sum(received for received, _ in counts),
+            datagrams_sent=sum(sent for _, sent in counts),
+            acted=getattr(self._replica, "acted", 0),
+        )
+
+    # -- the turn -----------------------------------------------------------------------------
+
+    async def _turn(self, now: Instant) -> None:
+        packets = [packet for end in self._ends for packet in self._absorb(end, now.monotonic)]
+        if packets:
+            await self._perform(self._replica.receive(packets, now))
+        deadline = self._replica.deadline
+        if deadline is not None and deadline <= now.monotonic:
+            await self._perform(self._replica.expire(now))
+        for end in self._ends:
+            end.expire(now.monotonic)
+            await end.flush(now.monotonic)
+            if end.waiting and self._alarm is not None:
+                self._alarm.ring()
+
+    async def _perform(self, effects: Effects) -> None:
+        """The driver's four steps; the timer is armed by the next wait."""
+        if effects.records:
+            await self._store.append(effects.records)
+        self._post(effects.messages)
+        self._post(effects.replies)
+        for event in effects.events:
+            self._report(event)
+        for evidence in effects.evidence:
+            log.warning("replica %d convicted itself: %s", evidence.culprit, evidence.kind)
+
+    def _post(self, sends: Sequence[Send]) -> None:
+        replicas, clients = self._ends
+        for send in sends:
+            if isinstance(send.to[0], int):
+                names = [self._names[to] for to in send.to if isinstance(to, int)]
+                replicas.post(names, MESSAGE, send.data)
+            else:
+                clients.post([to for to in send.to if isinstance(to, str)], MESSAGE, send.data)
+
+    def _absorb(self, end: Endpoint, now: int) -> list[Packet]:
+        packets = []
+        for arrival in end.take(BURST_DATAGRAMS, now):
+            if arrival.kind == MESSAGE:
+                peer = self._principals.get(arrival.peer, arrival.peer)
+                packets.append(Packet(peer, arrival.data))
+            else:
+                self._answer(end, arrival)
+        return packets
+
+    def _answer(self, end: Endpoint, arrival: Arrival) -> None:
+        query = control.decode_query(arrival.data)
+        if query is None:
+            self._drops["malformed control message"] += 1
+            return
+        end.post([arrival.peer], CONTROL, control.encode(self.status(query.nonce)))
+
+    def _report(self, event: Event) -> None:
+        if isinstance(event, Forgotten):
+            raise ForgottenVotesError(
+                f"{self._me.name} has voted in this cluster before and has no memory of it: it must"
+                " not rejoin, since it could contradict itself. Make a new cluster with `pbft init`"
+            )
+        if not isinstance(event, Executed):
+            log.info("%s: %s", self._me.name, event)
+
+    def _deadline(self) -> int | None:
+        deadlines = [self._replica.deadline, *(end.deadline for end in self._ends)]
+        return min((each for each in deadlines if each is not None), default=None)
+
+    # -- opening ------------------------------------------------------------------------------
+
+    async def _open(self, alarm: Alarm) -> None:
+        others = [each for each in self._cluster.replicas if each is not self._me]
+        config = self._cluster.config
+        replicas = await self._endpoint(
+            alarm,
+            self._me.port,
+            {each.name: each.keys.link for each in others},
+            self._limits(MAX_MESSAGE_BYTES, 2 * MAX_MESSAGE_BYTES, PENDING_BYTES),
+        )
+        self._ends = (replicas,)
+        clients = await self._endpoint(
+            alarm,
+            self._me.client_port,
+            {name: keys.link for name, keys in self._cluster.clients.items()},
+            self._limits(config.request_max_bytes, 8 * config.request_max_bytes, 0),
+        )
+        self._ends = (replicas, clients)
+        now = time.monotonic_ns()
+        for each in others:
+            await replicas.open(each.name, each.host, each.port, now)
+        await replicas.flush(now)
+
+    def _limits(self, message: int, reassembly: int, pending: int) -> EndpointLimits:
+        datagram_bytes = self._cluster.file.transport.datagram_bytes
+        return EndpointLimits(datagram_bytes, message, reassembly, pending)
+
+    async def _endpoint(
+        self, alarm: Alarm, port: int, peers: dict[str, bytes], limits: EndpointLimits
+    ) -> Endpoint:
+        return await open_endpoint(
+            self._me.name,
+            self._identity.link,
+            peers,
+            cluster_id=self._cluster.config.cluster_id,
+            agreed=self._cluster.digest,
+            bind=(self._me.host, port),
+            limits=limits,
+            drops=self._drops,
+            wake=alarm.ring,
+        )

@@ -1,0 +1,63 @@
+"""A cluster inside one event loop: real nodes, real links, real sockets, no processes."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+from pbft.cluster import Cluster, replica_name
+from pbft.core.replica import Replica
+from pbft.crypto.keyfiles import Identity
+from pbft.node import Node, ReplicaLike
+from pbft.services.kv import KeyValueService
+
+HOST = "127.0.0.1"
+PROTOCOL = {"request_timeout_ms": 500, "status_interval_ms": 50, "timeout_max_ms": 2000}
+
+
+def free_ports(count: int) -> list[int]:
+    """UDP ports of loopback that nobody has now."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+    for each in sockets:
+        each.bind((HOST, 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def make_cluster(
+    directory: Path, *, n: int = 4, clients: int = 1, protocol: Mapping[str, int] = PROTOCOL
+) -> tuple[Cluster, dict[str, Identity]]:
+    """Made and saved under `directory`."""
+    cluster, identities = Cluster.create(n, clients, ports=free_ports(2 * n), protocol=protocol)
+    cluster.save(directory, identities)
+    return cluster, identities
+
+
+def make_node(
+    cluster: Cluster,
+    identities: Mapping[str, Identity],
+    replica: int,
+    wrap: Callable[[Replica], ReplicaLike] = lambda replica: replica,
+) -> Node:
+    """One node with an empty store of keys and values."""
+    identity = identities[replica_name(replica)]
+    return Node(cluster, replica, identity, KeyValueService(), wrap=wrap)
+
+
+@contextlib.asynccontextmanager
+async def running(*nodes: Node) -> AsyncIterator[list["asyncio.Task[None]"]]:
+    """Their tasks, until the block ends; whatever a node raised is raised then."""
+    tasks = [asyncio.create_task(node.run()) for node in nodes]
+    try:
+        await asyncio.gather(*(node.serving.wait() for node in nodes))
+        yield tasks
+    finally:
+        for node in nodes:
+            node.stop()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+    for each in done:
+        if isinstance(each, Exception):
+            raise each
