@@ -89,6 +89,9 @@ class Replica:
         now: Instant,
     ) -> None:
         authentication = Authentication(config.cluster_id, signer, verifier)
+        self.config = config
+        self.number = replica
+        self.authentication = authentication
         self._ingress = Ingress(config, authentication)
         self._state = ReplicaState(config, replica, authentication, service)
         restore(self._state, self._ingress, records)

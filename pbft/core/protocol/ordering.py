@@ -131,10 +131,10 @@ def on_body(state: ReplicaState, turn: Turn, peer: Principal, body: Body) -> Non
             state.log.touched[slot.sequence] = None
 
 
-def _digests(slot: Slot) -> set[bytes]:
+def _digests(slot: Slot) -> list[bytes]:
     """What the slot was told to hold, by its pre-prepare and by its decision."""
     chosen = (slot.pre_prepare, slot.decision.pre_prepare if slot.decision else None)
-    return {pp.message.digest for pp in chosen if pp is not None}
+    return [pp.message.digest for pp in chosen if pp is not None]
 
 
 def _is_early(state: ReplicaState, view: int) -> bool:

@@ -1,0 +1,45 @@
+"""Byzantine behaviours around honest replicas: for the demo, the simulator, and your own tests."""
+
+from pbft.testing.byzantine.behaviour import Behaviour, Maker
+from pbft.testing.byzantine.lying import (
+    LieInCheckpoints,
+    LieInNewView,
+    LieInViewChange,
+    LieToClients,
+    LieToLaggards,
+)
+from pbft.testing.byzantine.mixed import Mixed, Twins
+from pbft.testing.byzantine.ordering import (
+    Corrupt,
+    Equivocate,
+    Flood,
+    Replay,
+    Silent,
+    Slow,
+    Withhold,
+)
+
+__all__ = ["ADVERSARIES", "BEHAVIOURS", "Behaviour", "Maker", "Twins"]
+
+BEHAVIOURS: dict[str, Maker] = {
+    "equivocate": Equivocate,
+    "silent": Silent,
+    "slow": Slow,
+    "corrupt": Corrupt,
+    "lie-to-clients": LieToClients,
+    "lie-in-checkpoints": LieInCheckpoints,
+    "replay": Replay,
+    "none": Behaviour,
+}
+"""What the demo offers, by name."""
+
+ADVERSARIES: dict[str, Maker] = {
+    **{name: maker for name, maker in BEHAVIOURS.items() if name != "none"},
+    "withhold": Withhold,
+    "flood": Flood,
+    "lie-in-view-changes": LieInViewChange,
+    "lie-in-new-views": LieInNewView,
+    "lie-to-laggards": LieToLaggards,
+    "mixed": Mixed,
+}
+"""What the simulator draws from."""

@@ -1,0 +1,177 @@
+"""Attacks on the normal case: equivocation, silence, delay, corruption, replay."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from pbft.core.effects import Effects, Send
+from pbft.core.ids import Instant, Packet, ReplicaId
+from pbft.core.messages import Batch, Commit, Prepare, PrePrepare, Proposal, Signable, Status
+from pbft.core.replica import Replica
+from pbft.core.wire import batch_digest, decode_batch, decode_signed, encode_body
+from pbft.testing.byzantine.behaviour import Behaviour
+
+
+class Equivocate(Behaviour):
+    """As primary, another batch for every backup under one number; as backup, two votes.
+
+    The requests are genuine and each proposal is valid by itself: only their order differs, or
+    the time. The last backup is shown two of them, which convicts us."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if isinstance(send.message, Proposal):
+            return self._proposals(send, send.message)
+        if isinstance(send.message, Prepare | Commit):
+            return self._votes(send, send.message)
+        return (send,)
+
+    def _proposals(self, send: Send, proposal: Proposal) -> Iterable[Send]:
+        for to in send.to:
+            if isinstance(to, int):
+                yield self.say(Send((to,), b"", proposal), self._variant(proposal, to))
+        if self.honest.config.n - 1 in send.to:
+            last = Send((self.honest.config.n - 1,), b"", proposal)
+            yield self.say(last, self._variant(proposal, self.honest.config.n))
+
+    def _variant(self, proposal: Proposal, which: ReplicaId) -> Proposal:
+        """The batch in another order and at another time, under the same number."""
+        batch = decode_batch(proposal.batch)
+        turn = which % len(batch.requests) if batch.requests else 0
+        requests = batch.requests[turn:] + batch.requests[:turn]
+        raw = encode_body(Batch(batch.time + which, requests))
+        pp = decode_signed(proposal.pre_prepare)
+        if not isinstance(pp, PrePrepare):
+            return proposal
+        return Proposal(self.signed(msgspec.structs.replace(pp, digest=batch_digest(raw))), raw)
+
+    def _votes(self, send: Send, vote: Prepare | Commit) -> Iterable[Send]:
+        yield send
+        yield self.say(send, msgspec.structs.replace(vote, digest=self.some_digest()))
+
+
+class Silent(Behaviour):
+    """Takes everything in and says nothing to anybody."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        self.acted += 1
+        return ()
+
+
+class Slow(Behaviour):
+    """Delays each proposal by half the request timeout: never late enough to be suspected."""
+
+    def __init__(self, honest: Replica) -> None:
+        super().__init__(honest)
+        self._held: deque[tuple[int, Send]] = deque()
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if not isinstance(send.message, Proposal):
+            return (send,)
+        self.acted += 1
+        delay = self.honest.config.request_timeout_ns // 2
+        self._held.append((now.monotonic + delay, send))
+        return ()
+
+    def extra(self, now: Instant) -> Iterable[Send]:
+        while self._held and self._held[0][0] <= now.monotonic:
+            yield self._held.popleft()[1]
+
+    @property
+    def deadline(self) -> int | None:
+        own = self._held[0][0] if self._held else None
+        theirs = self.honest.deadline
+        return theirs if own is None else own if theirs is None else min(own, theirs)
+
+    def expire(self, now: Instant) -> Effects:
+        theirs = self.honest.deadline
+        if theirs is not None and theirs <= now.monotonic:
+            return super().expire(now)
+        return self._bent(Effects([], [], [], [], []), now)
+
+
+class Corrupt(Behaviour):
+    """Half of what it sends is damaged: some bits flipped, some fields changed and signed anew."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if self.rng.random() < 0.5:
+            return (send,)
+        self.acted += 1
+        if self.rng.random() < 0.5 or not isinstance(send.message, Signable):
+            return (Send(send.to, self._flip(send.data), send.message),)
+        return (Send(send.to, self.signed(self._field(send.message)), send.message),)
+
+    def _flip(self, data: bytes) -> bytes:
+        mutant = bytearray(data)
+        mutant[self.rng.randrange(len(mutant))] ^= 1 << self.rng.randrange(8)
+        return bytes(mutant[: self.rng.randrange(1, 2 * len(mutant))])
+
+    def _field(self, message: Signable) -> Signable:
+        """One numeric or digest field moved a little, or a lot."""
+        names = [
+            f for f in message.__struct_fields__ if isinstance(getattr(message, f), int | bytes)
+        ]
+        name = self.rng.choice(names)
+        value = getattr(message, name)
+        if isinstance(value, bytes):
+            return msgspec.structs.replace(message, **{name: self.some_digest()})
+        moved = max(0, value + self.rng.choice((-1, 1, 1, 2**40)))
+        return msgspec.structs.replace(message, **{name: moved})
+
+
+class Replay(Behaviour):
+    """Repeats old messages, its own and what others signed, to anybody."""
+
+    ARCHIVE = 512
+    PER_TURN = 3
+
+    def __init__(self, honest: Replica) -> None:
+        super().__init__(honest)
+        self._archive: deque[tuple[bytes, Send]] = deque(maxlen=self.ARCHIVE)
+
+    def saw(self, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            if packet.data[:1] == b"\x01":
+                self._keep(packet.data)
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if not isinstance(send.message, Status):
+            self._keep(send.data)
+        return (send,)
+
+    def _keep(self, data: bytes) -> None:
+        self._archive.append((data, Send((), data, Status(0, True, 0, 0, False))))
+
+    def extra(self, now: Instant) -> Iterable[Send]:
+        if not self._archive:
+            return
+        for _ in range(self.PER_TURN):
+            data, like = self.rng.choice(self._archive)
+            others = [r for r in range(self.honest.config.n) if r != self.honest.number]
+            self.acted += 1
+            yield Send((self.rng.choice(others),), data, like.message)
+
+
+class Withhold(Behaviour):
+    """Speaks to a changing part of the replicas only."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        kept = tuple(to for to in send.to if self.rng.random() < 0.6)
+        self.acted += len(send.to) - len(kept)
+        return (Send(kept, send.data, send.message),) if kept else ()
+
+
+class Flood(Behaviour):
+    """Votes for views and numbers far away, validly signed."""
+
+    PER_TURN = 2
+
+    def extra(self, now: Instant) -> Iterable[Send]:
+        config, me = self.honest.config, self.honest.number
+        everyone = tuple(r for r in range(config.n) if r != me)
+        for _ in range(self.PER_TURN):
+            view = self.rng.choice((0, 1, 7, self.rng.randrange(10**6)))
+            sequence = self.rng.choice((1, self.rng.randrange(1, 200), self.rng.randrange(10**9)))
+            kind = self.rng.choice((Prepare, Commit))
+            vote = kind(view, sequence, self.some_digest(), me)
+            yield self.say(Send(everyone, b"", vote), vote)

@@ -1,0 +1,35 @@
+"""Keyed tags in the place of signatures: the same interface, the same failures, far cheaper.
+
+A tag is 64 bytes under a secret per principal. Inside one process nobody can forge what it has no
+secret for, which is all that a simulation needs of a signature; a share of seeds runs on Ed25519.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from pbft.core.ids import Principal
+
+
+class TagSigner:
+    """Signs with a secret that only the verifier shares."""
+
+    __slots__ = ("secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        self.secret = secret
+
+    def sign(self, message: bytes) -> bytes:
+        """64 bytes that depend on every bit of the secret and the message."""
+        return hashlib.blake2b(message, key=self.secret, digest_size=64).digest()
+
+
+class TagVerifier:
+    """Knows every principal's secret, as a verifier of signatures knows every public key."""
+
+    def __init__(self, secrets: Mapping[Principal, bytes]) -> None:
+        self._signers = {principal: TagSigner(secret) for principal, secret in secrets.items()}
+
+    def verify(self, principal: Principal, message: bytes, signature: bytes) -> bool:
+        """Whether `principal`'s secret made `signature` over `message`."""
+        signer = self._signers.get(principal)
+        return signer is not None and signer.sign(message) == signature
