@@ -1,0 +1,1 @@
+"""The `pbft` command, one module per sub-command; `main.py` dispatches and words the errors."""

@@ -1,0 +1,1 @@
+"""What `pbft demo` is made of: load it drives, what it watches, how it shows it, its verdict."""

@@ -1,0 +1,151 @@
+"""How a demonstration looks: a live table on a terminal, plain lines elsewhere.
+
+One row per replica says what it is, what it believes and what it noticed. Sentences about what
+happens are printed as it happens, with the seconds since the first request.
+"""
+
+import time
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from pbft.cli.demonstration.load import Load
+from pbft.cli.demonstration.watch import Watch
+from pbft.cli.figures import columns, tally
+from pbft.core.status import ReplicaStatus
+
+HEADINGS = ("replica", "role", "view", "executed", "checkpoint", "state", "noticed")
+LEGEND = (
+    "view: whose turn it is to lead; executed: sequence numbers applied; checkpoint: the last one"
+    " taken,\nwith the digest of the whole state; noticed: proof held against a replica, and"
+    " messages refused"
+)
+LATE = frozenset({"old or settled"})
+"""Drops that say nothing about anybody: the votes that came after enough others."""
+
+
+class Screen(Protocol):
+    """What the demonstration shows itself on."""
+
+    def __enter__(self) -> "Screen": ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def tell(self, text: str) -> None:
+        """A sentence about what just happened."""
+
+    def show(self, load: Load, watch: Watch) -> None:
+        """The state of things, a few times a second."""
+
+
+def new_screen(behaviour: str) -> Screen:
+    """Live on a terminal; NO_COLOR and TERM=dumb are respected by rich."""
+    console = Console()
+    live = console.is_terminal and not console.is_dumb_terminal
+    return LiveScreen(console, behaviour) if live else PlainScreen(behaviour)
+
+
+class PlainScreen:
+    """Sentences, and one table at the end."""
+
+    def __init__(self, behaviour: str) -> None:
+        self._behaviour = behaviour
+        self._began = time.monotonic()
+        self._table = ""
+
+    def __enter__(self) -> "PlainScreen":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            print(f"\n{self._table}\n{LEGEND}\n", flush=True)
+
+    def tell(self, text: str) -> None:
+        print(f"{time.monotonic() - self._began:6.2f} s  {text}", flush=True)
+
+    def show(self, load: Load, watch: Watch) -> None:
+        self._table = columns([HEADINGS, *rows(watch, self._behaviour)])
+
+
+class LiveScreen:
+    """The same on a terminal, redrawn in place."""
+
+    def __init__(self, console: Console, behaviour: str) -> None:
+        self._console = console
+        self._behaviour = behaviour
+        self._began = time.monotonic()
+        self._live = Live(console=console, refresh_per_second=10)
+
+    def __enter__(self) -> "LiveScreen":
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def tell(self, text: str) -> None:
+        self._console.print(f"{time.monotonic() - self._began:6.2f} s  {text}", highlight=False)
+
+    def show(self, load: Load, watch: Watch) -> None:
+        asked = f" of {load.wanted}" if load.wanted else ""
+        title = f"{load.answered}{asked} requests answered · attacks: {watch.acted}"
+        table = Table(*HEADINGS, title=title, caption=LEGEND, caption_justify="left")
+        for row in rows(watch, self._behaviour):
+            style = "red" if row[1].startswith("TRAITOR") else None
+            table.add_row(*row, style=style)
+        self._live.update(table)
+
+
+def rows(watch: Watch, behaviour: str) -> list[tuple[str, ...]]:
+    """One row per replica, also for those that have not answered."""
+    return [_row(replica, watch, behaviour) for replica in range(watch.n)]
+
+
+def _row(replica: int, watch: Watch, behaviour: str) -> tuple[str, ...]:
+    status = watch.latest.get(replica)
+    if status is None:
+        return (str(replica), "not heard of", "", "", "", "", "")
+    role = "primary" if status.active and status.primary == replica else "backup"
+    noticed = _noticed(status)
+    if replica == watch.traitor:
+        role, noticed = f"TRAITOR ({behaviour}), {role}", f"made {watch.acted} attacks"
+    view = str(status.view) if status.active else f"moving to {status.view}"
+    return (
+        str(replica),
+        role,
+        view,
+        str(status.executed),
+        str(status.state_digest_at),
+        status.state_digest.hex()[:12] if status.state_digest_at else "-",
+        noticed,
+    )
+
+
+def _noticed(status: ReplicaStatus) -> str:
+    proofs = [
+        f"proof against {culprit}: {', '.join(sorted(set(kinds)))}"
+        for culprit, kinds in sorted(status.evidence.items())
+    ]
+    drops = {reason: count for reason, count in status.drops.items() if reason not in LATE}
+    if drops:
+        reason, _ = max(drops.items(), key=lambda item: (item[1], item[0]))
+        proofs.append(f"refused {sum(drops.values())} (most: {reason})")
+    return "; ".join(proofs) or tally({})

@@ -1,0 +1,22 @@
+"""The example that ends each `--help`. The tests run every line of this table as it stands.
+
+A key is the command with its sub-command; the lines that need a running cluster say so by using
+`mycluster`, which `pbft init` makes and `pbft up` starts.
+"""
+
+EXAMPLES: dict[str, str] = {
+    "": "pbft demo --byzantine equivocate",
+    "init": "pbft init mycluster --replicas 4 --clients 2",
+    "replica": "pbft replica mycluster 0",
+    "up": "pbft up mycluster",
+    "status": "pbft status mycluster --json",
+    "kv": "pbft kv mycluster put greeting hello",
+    "kv put": "pbft kv mycluster put greeting hello",
+    "kv get": "pbft kv mycluster get greeting",
+    "kv cas": "pbft kv mycluster cas greeting hello goodbye",
+    "kv scan": "pbft kv mycluster scan greet --limit 10",
+    "kv delete": "pbft kv mycluster delete greeting",
+    "demo": "pbft demo --byzantine silent --requests 100 --json",
+    "bench": "pbft bench --clients 4 --outstanding 25 --seconds 2 --json",
+    "simulate": "pbft simulate --seed 1 --seeds 2 --json",
+}

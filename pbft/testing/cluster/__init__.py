@@ -1,0 +1,100 @@
+"""Clusters of real processes on loopback UDP: for the demonstration, the benchmark and tests.
+
+    with tempfile.TemporaryDirectory() as scratch:
+        with ProcessCluster(Path(scratch) / "cluster", clients=1) as cluster:
+            cluster.start()
+            ...
+
+A traitor is an honest replica in a process whose effects pass through a Byzantine behaviour
+(`pbft.testing.cluster.traitor`); the honest processes are plain `pbft replica`.
+"""
+
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from pbft.cluster import Cluster
+from pbft.core.errors import PbftError
+from pbft.core.ids import ReplicaId
+from pbft.processes import Processes
+
+HOST = "127.0.0.1"
+
+
+class ProcessError(PbftError):
+    """A replica process that ended by itself."""
+
+
+class ProcessCluster:
+    """`n` replicas with new keys in `directory`, which must not hold a cluster yet.
+
+    `protocol` holds keys of the cluster file's [protocol] table, in its units. What the replicas
+    print goes to replica-N.log in the directory. Raises `ConfigurationError`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        n: int = 4,
+        clients: int = 1,
+        protocol: Mapping[str, int] | None = None,
+    ) -> None:
+        self.directory = directory
+        cluster, identities = Cluster.create(
+            n, clients, host=HOST, ports=free_ports(2 * n), protocol=protocol
+        )
+        cluster.save(directory, identities)
+        self.cluster = cluster
+        self._processes = Processes(logs=directory)
+
+    def __enter__(self) -> "ProcessCluster":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, *replicas: ReplicaId, traitors: Mapping[ReplicaId, str] | None = None) -> None:
+        """Start those named (none named: all); `traitors` names a behaviour by replica."""
+        for replica in replicas or range(self.cluster.config.n):
+            self._start(replica, (traitors or {}).get(replica))
+
+    def _start(self, replica: ReplicaId, behaviour: str | None) -> None:
+        who = [str(self.directory), str(replica)]
+        if behaviour is None:
+            arguments = ["-m", "pbft", "replica", *who, "--with-parent", "--verbose"]
+        else:
+            arguments = ["-m", "pbft.testing.cluster.traitor", *who, behaviour]
+        self._processes.start(replica, arguments)
+
+    def stop(self, *replicas: ReplicaId) -> None:
+        """SIGTERM to those named (none named: all), and wait."""
+        self._processes.stop(*replicas)
+
+    def kill(self, replica: ReplicaId) -> None:
+        """SIGKILL: a crash."""
+        self._processes.kill(replica)
+
+    def check(self) -> None:
+        """Raises `ProcessError` with the last words of a replica that ended by itself."""
+        for replica, status in self._processes.ended().items():
+            words = self._processes.last_words(replica) or f"exit status {status}"
+            raise ProcessError(f"replica {replica} ended by itself: {words}")
+
+
+def free_ports(count: int) -> list[int]:
+    """UDP ports of loopback that nobody has now. Another process may take one before we do."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,34 @@
+"""One Byzantine replica as a process: `python -m pbft.testing.cluster.traitor DIR ID BEHAVIOUR`.
+
+The replica inside is honest and so is its node; between them stands a behaviour that has the
+replica's own keys. How often it attacked goes into the status report that the node answers with.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pbft.core.errors import PbftError
+from pbft.crypto.errors import CryptoError
+from pbft.serving import serve
+from pbft.testing.byzantine import BEHAVIOURS
+
+USAGE = "usage: python -m pbft.testing.cluster.traitor DIR ID BEHAVIOUR"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve as a traitor until told to stop; the exit status."""
+    if len(arguments) != 3 or not arguments[1].isdecimal() or arguments[2] not in BEHAVIOURS:
+        print(f"{USAGE}\nbehaviours: {', '.join(BEHAVIOURS)}", file=sys.stderr)
+        return 2
+    directory, replica, behaviour = Path(arguments[0]), int(arguments[1]), arguments[2]
+    try:
+        serve(directory, replica, wrap=BEHAVIOURS[behaviour], with_parent=True, verbose=True)
+    except (PbftError, CryptoError) as error:
+        print(f"traitor: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
