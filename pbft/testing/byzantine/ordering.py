@@ -7,7 +7,17 @@ import msgspec
 
 from pbft.core.effects import Effects, Send
 from pbft.core.ids import Instant, Packet, ReplicaId
-from pbft.core.messages import Batch, Commit, Prepare, PrePrepare, Proposal, Signable, Status
+from pbft.core.messages import (
+    Batch,
+    Commit,
+    FetchBatch,
+    FetchChunk,
+    Prepare,
+    PrePrepare,
+    Proposal,
+    Signable,
+    Status,
+)
 from pbft.core.replica import Replica
 from pbft.core.wire import batch_digest, decode_batch, decode_signed, encode_body
 from pbft.testing.byzantine.behaviour import Behaviour
@@ -51,9 +61,12 @@ class Equivocate(Behaviour):
 
 
 class Silent(Behaviour):
-    """Takes everything in and says nothing to anybody."""
+    """Takes everything in and gives nothing: no proposal, no vote, no answer. It still asks for
+    what it lacks, so that its state can be compared with the others' in the end."""
 
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if isinstance(send.message, Status | FetchBatch | FetchChunk):
+            return (send,)
         self.acted += 1
         return ()
 
