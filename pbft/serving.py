@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from pbft.cluster import Cluster
 from pbft.core.ids import ReplicaId
@@ -15,6 +16,14 @@ from pbft.services.kv import KeyValueService
 from pbft.transport.loop import run
 
 PARENT_SECONDS = 0.5
+
+
+class Server(Protocol):
+    """What runs until it is stopped: a `Node`, for one."""
+
+    async def run(self) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 def _honest(replica: Replica) -> ReplicaLike:
@@ -34,7 +43,6 @@ def serve(
 
     Raises what `Cluster.load`, `Cluster.identity` and `Node.run` raise.
     """
-    parent = os.getppid() if with_parent else None
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(message)s"
     )
@@ -42,24 +50,25 @@ def serve(
     member = cluster.member(replica)
     identity = cluster.identity(directory, member.name)
     node = Node(cluster, replica, identity, KeyValueService(), wrap=wrap)
-    run(_serve(node, parent))
+    run(until_stopped(node, with_parent=with_parent))
 
 
-async def _serve(node: Node, parent: int | None) -> None:
+async def until_stopped(server: Server, *, with_parent: bool) -> None:
+    """Run `server` until a signal, or the end of the parent, stops it."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, node.stop)
-    watching = asyncio.create_task(_stop_with(node, parent)) if parent is not None else None
+        loop.add_signal_handler(number, server.stop)
+    watching = asyncio.create_task(_stop_with(server, os.getppid())) if with_parent else None
     try:
-        await node.run()
+        await server.run()
     finally:
         if watching is not None:
             watching.cancel()
 
 
-async def _stop_with(node: Node, parent: int) -> None:
-    """Stop `node` once we are orphaned: orphans are adopted, so their parent changes."""
+async def _stop_with(server: Server, parent: int) -> None:
+    """Stop once we are orphaned: orphans are adopted, so their parent changes."""
     while True:
         await asyncio.sleep(PARENT_SECONDS)
         if os.getppid() != parent:
-            return node.stop()
+            return server.stop()

@@ -23,8 +23,8 @@ LEGEND = (
     " taken,\nwith the digest of the whole state; noticed: proof held against a replica, and"
     " messages refused"
 )
-LATE = frozenset({"old or settled"})
-"""Drops that say nothing about anybody: the votes that came after enough others."""
+LATE = frozenset({"old or settled", "witness that was not asked for"})
+"""Drops that say nothing about anybody: what came after enough others had said the same."""
 
 
 class Screen(Protocol):

@@ -73,6 +73,11 @@ class ProcessCluster:
             arguments = ["-m", "pbft.testing.cluster.traitor", *who, behaviour]
         self._processes.start(replica, arguments)
 
+    def start_unreplicated(self) -> None:
+        """In place of the replicas: the same service in one process, without the protocol."""
+        arguments = ["-m", "pbft.testing.cluster.unreplicated", str(self.directory)]
+        self._processes.start(0, arguments)
+
     def stop(self, *replicas: ReplicaId) -> None:
         """SIGTERM to those named (none named: all), and wait."""
         self._processes.stop(*replicas)

@@ -1,0 +1,1 @@
+"""What `pbft bench` is made of: the load, the machine's own speed, and the conditions."""
