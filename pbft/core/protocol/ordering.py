@@ -258,8 +258,9 @@ def _next_batch(state: ReplicaState, turn: Turn) -> Body | None:
 
 
 def prepare(state: ReplicaState, turn: Turn) -> bool:
-    """As backup, vote for each accepted pre-prepare whose body we hold (§4.2; T10)."""
-    if not _may_vote(state) or state.is_primary:
+    """As backup, vote for each accepted pre-prepare whose body we hold (§4.2; T10). As primary of
+    a new view, our pre-prepare in O is our vote, once the body is at hand."""
+    if not _may_vote(state):
         return False
     acted = False
     for sequence in list(state.log.touched):
@@ -271,12 +272,11 @@ def prepare(state: ReplicaState, turn: Turn) -> bool:
         if body is None or sequence > state.high_watermark or _contradicts(slot):
             continue
         slot.voted = acted = True
-        vote = state.authentication.sign(
-            Prepare(pp.message.view, sequence, pp.message.digest, state.me)
-        )
-        slot.prepares[state.me] = vote
         turn.record(Accepted(pp.raw, body.raw))
-        turn.broadcast(vote)
+        if not state.is_primary:
+            message = Prepare(pp.message.view, sequence, pp.message.digest, state.me)
+            slot.prepares[state.me] = vote = state.authentication.sign(message)
+            turn.broadcast(vote)
     return acted
 
 

@@ -223,7 +223,7 @@ def _votes_owed(state: ReplicaState, executed: SequenceNumber) -> Iterator[Resen
 
 def _slot_votes(state: ReplicaState, slot: Slot) -> Iterator[Resent]:
     pp = slot.pre_prepare
-    if pp is not None and state.is_primary:
+    if pp is not None and state.is_primary and slot.voted:
         body = state.log.bodies.get(pp.message.digest)
         if body is not None:
             yield Proposal(pp.raw, body.raw)

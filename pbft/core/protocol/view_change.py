@@ -10,7 +10,7 @@ from pbft.core.ids import Principal, View
 from pbft.core.messages import NewView, PrePrepare, Signed, ViewChange
 from pbft.core.protocol import checkpointing
 from pbft.core.protocol.new_view import choose, refusal
-from pbft.core.records import Accepted, ViewChanged, ViewEntered
+from pbft.core.records import ViewChanged, ViewEntered
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
 from pbft.core.verified import PreparedProof, ProvenNewView, ProvenViewChange
@@ -149,10 +149,6 @@ def enter(state: ReplicaState, turn: Turn) -> bool:
     stand_in(state, best)
     checkpointing.on_stable(state, turn, message.replica, choose(best.view_changes).stable)
     turn.event(EnteredView(message.view))
-    for pre_prepare in best.pre_prepares if state.is_primary else ():
-        body = state.log.bodies.get(pre_prepare.message.digest)
-        if body is not None:
-            turn.record(Accepted(pre_prepare.raw, body.raw))
     return True
 
 
@@ -183,7 +179,6 @@ def _accept(state: ReplicaState, pre_prepare: Signed[PrePrepare]) -> None:
         return
     slot = state.log.slot(sequence)
     slot.pre_prepare = pre_prepare
-    slot.voted = state.is_primary
     state.log.touched[sequence] = None
     body = state.log.bodies.get(pre_prepare.message.digest)
     if body is not None:

@@ -1,0 +1,187 @@
+"""Oracles: what must hold after every step of a run, whoever is faulty (up to f) and whatever the
+network does. Each complaint names the property: agreement, validity, integrity, persistence.
+"""
+
+from dataclasses import dataclass, field
+
+from pbft.core.effects import BecameStable, EnteredView, Event, Executed, Installed, Send
+from pbft.core.effects import ViewChangeStarted as Moved
+from pbft.core.ids import Digest, ReplicaId, RequestKey, SequenceNumber
+from pbft.core.messages import (
+    Checkpoint,
+    Commit,
+    NewView,
+    Prepare,
+    PrePrepare,
+    Proposal,
+    ViewChange,
+)
+from pbft.core.records import (
+    Accepted,
+    AnyRecord,
+    Prepared,
+    Snapshotted,
+    ViewChanged,
+    ViewEntered,
+)
+from pbft.core.wire import batch_digest, decode_batch, decode_signed
+from pbft.testing.new_view_oracle import NewViewOracle
+
+MAX_COMPLAINTS = 20
+
+
+@dataclass(slots=True)
+class Durable:
+    """What one replica's disk holds, by what may be said because of it (T34)."""
+
+    said: set[tuple[object, ...]] = field(default_factory=set)
+
+
+class Checkers:
+    """Fed with everything that correct replicas do; `complaints` stays empty in a correct run."""
+
+    def __init__(self, oracle: NewViewOracle) -> None:
+        self.complaints: list[str] = []
+        self.decided: dict[SequenceNumber, Digest] = {}
+        self.bodies: dict[Digest, bytes] = {}
+        self.executed_at: dict[RequestKey, SequenceNumber] = {}
+        self.signed_by_clients: set[RequestKey] = set()
+        self._last: dict[ReplicaId, SequenceNumber] = {}
+        self._views: dict[ReplicaId, int] = {}
+        self._roots: dict[SequenceNumber, Digest] = {}
+        self._prepared: dict[tuple[int, SequenceNumber], Digest] = {}
+        self._votes: dict[tuple[object, ...], object] = {}
+        self._entered: dict[tuple[ReplicaId, int], bytes] = {}
+        self._durable: dict[ReplicaId, Durable] = {}
+        self._oracle = oracle
+
+    def complain(self, text: str) -> None:
+        """Keep the first few."""
+        if len(self.complaints) < MAX_COMPLAINTS:
+            self.complaints.append(text)
+
+    def restarted(self, replica: ReplicaId, executed: SequenceNumber) -> None:
+        """A replica came back from its records, having executed up to `executed`."""
+        self._last[replica] = executed
+
+    # -- events -------------------------------------------------------------------------------
+
+    def happened(self, replica: ReplicaId, event: Event) -> None:
+        """Something took effect at a correct replica."""
+        match event:
+            case Executed():
+                self._executed(replica, event)
+            case Installed(sequence, digest):
+                self._same_root(replica, sequence, digest)
+                self._last[replica] = sequence
+            case BecameStable(sequence, digest):
+                self._same_root(replica, sequence, digest)
+            case EnteredView(view) | Moved(view):
+                self._view(replica, view)
+
+    def _executed(self, replica: ReplicaId, event: Executed) -> None:
+        sequence = event.sequence
+        first = self.decided.setdefault(sequence, event.digest)
+        if first != event.digest:
+            self.complain(f"agreement: replica {replica} executed another batch at {sequence}")
+        if sequence != self._last.get(replica, 0) + 1:
+            self.complain(f"integrity: replica {replica} executed {sequence} out of order")
+        self._last[replica] = sequence
+        for key in event.requests:
+            if key not in self.signed_by_clients:
+                self.complain(f"validity: {key} at {sequence} was signed by no client")
+            if self.executed_at.setdefault(key, sequence) != sequence:
+                self.complain(f"integrity: {key} executed at two numbers, again at {sequence}")
+
+    def _same_root(self, replica: ReplicaId, sequence: SequenceNumber, root: Digest) -> None:
+        if self._roots.setdefault(sequence, root) != root:
+            self.complain(f"agreement: replica {replica} has another state at {sequence}")
+
+    def _view(self, replica: ReplicaId, view: int) -> None:
+        if view < self._views.get(replica, 0):
+            self.complain(f"views: replica {replica} went back to view {view}")
+        self._views[replica] = view
+
+    # -- durable records, and what leaves because of them ---------------------------------------
+
+    def durable(self, replica: ReplicaId, record: AnyRecord) -> None:
+        """A record of a correct replica has reached its disk."""
+        said = self._durable.setdefault(replica, Durable()).said
+        match record:
+            case Accepted(raw, batch):
+                pp = decode_signed(raw)
+                self.bodies[batch_digest(batch)] = batch
+                if isinstance(pp, PrePrepare):
+                    said.add((PrePrepare, pp.view, pp.sequence, pp.digest))
+                    said.add((Prepare, pp.view, pp.sequence, pp.digest))
+                    if batch_digest(batch) != pp.digest:
+                        self.complain(f"persistence: replica {replica} stored another body")
+            case Prepared(sequence, certificate):
+                pp = decode_signed(certificate.pre_prepare)
+                if isinstance(pp, PrePrepare):
+                    said.add((Commit, pp.view, sequence, pp.digest))
+                    self._one_certificate(replica, pp)
+            case ViewChanged(raw):
+                said.add((ViewChange, raw))
+            case ViewEntered(raw):
+                said.add((NewView, raw))
+                self._accepted_view(replica, raw)
+            case Snapshotted(sequence, root, _):
+                said.add((Checkpoint, sequence, root))
+                self._same_root(replica, sequence, root)
+
+    def _one_certificate(self, replica: ReplicaId, pp: PrePrepare) -> None:
+        if self._prepared.setdefault((pp.view, pp.sequence), pp.digest) != pp.digest:
+            self.complain(
+                f"agreement: two prepared certificates for view {pp.view}, number {pp.sequence},"
+                f" the second at replica {replica}"
+            )
+
+    def _accepted_view(self, replica: ReplicaId, raw: bytes) -> None:
+        complaint = self._oracle.complaint(raw)
+        message = decode_signed(raw)
+        if complaint is not None:
+            self.complain(f"views: replica {replica} accepted a new view: {complaint}")
+        if isinstance(message, NewView):
+            known = self._entered.setdefault((replica, message.view), raw)
+            if known != raw:
+                self.complain(f"views: replica {replica} accepted two new views {message.view}")
+
+    def sent(self, replica: ReplicaId, send: Send) -> None:
+        """A message of a correct replica leaves: no vote against an earlier one, across restarts
+        too, and none before its record is durable."""
+        for place, statement, need in _statements(replica, send):
+            if self._votes.setdefault(place, statement) != statement:
+                self.complain(f"votes: replica {replica} contradicts itself about {place[:4]}")
+            if need not in self._durable.setdefault(replica, Durable()).said:
+                self.complain(f"persistence: replica {replica} sent {need[:3]} before its record")
+
+
+Statement = tuple[tuple[object, ...], object, tuple[object, ...]]
+
+
+def _statements(replica: ReplicaId, send: Send) -> list[Statement]:
+    """(place, statement, the record it needs) for each vote of `replica` in a message."""
+    message = send.message
+    if isinstance(message, Proposal):
+        inner = decode_signed(message.pre_prepare)
+        if isinstance(inner, PrePrepare):
+            message = inner
+    if getattr(message, "replica", replica) != replica:
+        return []
+    match message:
+        case PrePrepare() | Prepare() | Commit():
+            vote = (type(message), message.view, message.sequence)
+            return [((*vote, replica), message.digest, (*vote, message.digest))]
+        case Checkpoint():
+            state = (Checkpoint, message.sequence)
+            return [((*state, replica), message.digest, (*state, message.digest))]
+        case ViewChange() | NewView():
+            move = (type(message), message.view, replica)
+            return [(move, send.data, (type(message), send.data))]
+    return []
+
+
+def requests_of(body: bytes) -> tuple[bytes, ...]:
+    """The raw requests in a batch."""
+    return decode_batch(body).requests

@@ -1,0 +1,143 @@
+"""What one seed stands for: sizes, faults, and when each begins and ends. Plain data.
+
+The network is bad until `gst_ns` (global stabilisation time): losses, duplicates, partitions,
+crashes. From then on it delivers everything within `calm_delay_ns`, and everybody is up.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from pbft.core.config import Configuration
+from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
+from pbft.testing.byzantine import ADVERSARIES
+
+REAL_KEYS_EVERY = 16
+"""Every so many seeds run on Ed25519 in place of tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """From `begin` to `end`, links between the groups carry nothing; `one_way`: only from the
+    first group to the second."""
+
+    begin: int
+    end: int
+    group: frozenset[ReplicaId]
+    one_way: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Replica `replica` dies at `begin`, losing what was not durable, and restarts at `end`."""
+
+    begin: int
+    end: int
+    replica: ReplicaId
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a run is a function of. Times are virtual nanoseconds."""
+
+    seed: int
+    config: Configuration
+    traitors: dict[ReplicaId, str]
+    twins: bool
+    real_keys: bool
+    loss: float
+    duplicates: float
+    delay_ns: int
+    calm_delay_ns: int
+    disk_delay_ns: int
+    gst_ns: int
+    clients: int
+    faulty_clients: int
+    operations: int
+    partitions: list[Partition] = field(default_factory=list)
+    crashes: list[Crash] = field(default_factory=list)
+
+
+def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
+    """The plan of a seed. More than f traitors are twins that collude: the control."""
+    rng = random.Random(f"plan {seed} {replicas} {traitors}")
+    config = _configuration(rng, replicas)
+    count = config.f if traitors is None else traitors
+    twins = count > config.f
+    gst = rng.randrange(2 * SECOND, 6 * SECOND)
+    chosen = sorted(rng.sample(range(replicas), count))
+    if (twins or rng.random() < 0.4) and chosen and 0 not in chosen:
+        chosen[0] = 0
+    names = sorted(ADVERSARIES)
+    return Plan(
+        seed=seed,
+        config=config,
+        traitors={replica: rng.choice(names) for replica in chosen},
+        twins=twins,
+        real_keys=seed % REAL_KEYS_EVERY == 0,
+        loss=0.0 if twins else rng.choice((0.0, 0.02, 0.1, 0.2)),
+        duplicates=rng.choice((0.0, 0.05, 0.3)),
+        delay_ns=rng.choice((2, 10, 40)) * MILLISECOND,
+        calm_delay_ns=10 * MILLISECOND,
+        disk_delay_ns=rng.choice((0, 1, 5)) * MILLISECOND,
+        gst_ns=gst,
+        clients=3,
+        faulty_clients=rng.choice((0, 0, 1)),
+        operations=rng.randrange(60, 120),
+        partitions=[] if twins else _partitions(rng, replicas, gst),
+        crashes=[] if twins else _crashes(rng, replicas, gst, chosen),
+    )
+
+
+def _configuration(rng: random.Random, n: int) -> Configuration:
+    interval = rng.choice((4, 8))
+    return Configuration(
+        cluster_id=rng.randbytes(16),
+        n=n,
+        checkpoint_interval=interval,
+        window=interval * rng.choice((2, 4)),
+        pipeline=rng.choice((1, 2, 4)),
+        batch_max_requests=rng.choice((1, 2, 8)),
+        client_window=16,
+        request_timeout_ns=SECOND,
+        timeout_max_ns=4 * SECOND,
+        status_interval_ns=200 * MILLISECOND,
+        chunk_bytes=256,
+    )
+
+
+def _partitions(rng: random.Random, n: int, gst: int) -> list[Partition]:
+    found = []
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        begin = rng.randrange(gst)
+        end = min(gst, begin + rng.randrange(SECOND // 2, 4 * SECOND))
+        group = frozenset(rng.sample(range(n), rng.randrange(1, n)))
+        found.append(Partition(begin, end, group, rng.random() < 0.3))
+    return found
+
+
+def _crashes(rng: random.Random, n: int, gst: int, traitors: list[ReplicaId]) -> list[Crash]:
+    found = []
+    correct = [r for r in range(n) if r not in traitors]
+    for _ in range(rng.choice((0, 0, 1, 2, 4))):
+        begin = rng.randrange(SECOND // 4, gst)
+        end = min(gst, begin + rng.randrange(SECOND // 20, 2 * SECOND))
+        found.append(Crash(begin, end, rng.choice(correct)))
+    if rng.random() < 0.2:
+        begin = rng.randrange(SECOND // 4, gst)
+        found += [Crash(begin, min(gst, begin + SECOND), r) for r in correct]
+    return found
+
+
+def termination_bound_ns(plan: Plan) -> int:
+    """How long after GST (or after being sent, if later) a correct client's request may take.
+
+    A timer that is running at GST, and one for each of up to f faulty primaries after it: f+1
+    capped timeouts T_max. Each of these views may also have made just enough progress to begin
+    with the uncapped T again: f+1 times T. Then a client's longest retransmission interval (T),
+    and 40 round trips, each up to two status intervals for what has to be asked for again.
+    """
+    config = plan.config
+    timeouts = (config.f + 1) * (config.timeout_max_ns + config.request_timeout_ns)
+    round_trip = 2 * plan.calm_delay_ns + 2 * plan.disk_delay_ns
+    exchanges = 40 * (round_trip + 2 * config.status_interval_ns)
+    return timeouts + config.request_timeout_ns + exchanges
