@@ -40,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     named = arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
     try:
         args = build_parser(named).parse_args(arguments)
-        return _command(args.command).run(args)
+        status = _command(args.command).run(args)
+        sys.stdout.flush()
+        return status
     except (UsageError, ConfigurationError, CryptoError) as error:
         return _say(error, MISUSED)
     except UnansweredError as error:

@@ -7,7 +7,7 @@ dictionary beside it says what every answer must be.
 import asyncio
 import time
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, pairwise
 
 from pbft.core.errors import RejectedError, UnansweredError
 from pbft.services.kv import KeyValueClient
@@ -43,12 +43,12 @@ class Load:
         times = [self.began, *self.answered_at]
         return max((b - a for a, b in pairwise(times)), default=0.0)
 
-    def take(self) -> int | None:
-        """The number of the next request, none when there shall be no more."""
+    def take(self) -> bool:
+        """Count one more request, unless there shall be no more."""
         if (self.wanted and self.asked >= self.wanted) or time.monotonic() >= self.until:
-            return None
+            return False
         self.asked += 1
-        return self.asked
+        return True
 
 
 async def drive(load: Load, kv: KeyValueClient) -> None:
@@ -59,10 +59,12 @@ async def drive(load: Load, kv: KeyValueClient) -> None:
 
 async def _work(load: Load, kv: KeyValueClient, worker: int) -> None:
     model: dict[bytes, bytes] = {}
-    while (number := load.take()) is not None:
+    for step in count():
+        if not load.take():
+            return
         before = time.monotonic()
         try:
-            right = await _one(kv, model, worker, number)
+            right = await _one(kv, model, worker, step)
         except (UnansweredError, RejectedError):
             continue
         now = time.monotonic()
@@ -72,12 +74,12 @@ async def _work(load: Load, kv: KeyValueClient, worker: int) -> None:
         load.latencies.append(now - before)
 
 
-async def _one(kv: KeyValueClient, model: dict[bytes, bytes], worker: int, number: int) -> bool:
+async def _one(kv: KeyValueClient, model: dict[bytes, bytes], worker: int, step: int) -> bool:
     """One request; whether its answer is the right one."""
-    key = b"worker-%d/key-%d" % (worker, number % KEYS)
-    value = b"value-%d" % number
+    key = b"worker-%d/key-%d" % (worker, step % KEYS)
+    value = b"value-%d" % step
     old = model.get(key)
-    match number % 4:
+    match step % 4:
         case 0:
             return await kv.get(key) == old
         case 1 if old is not None:

@@ -20,7 +20,7 @@ class Watch:
     latest: dict[ReplicaId, ReplicaStatus] = field(default_factory=dict)
     acted: int = 0
     checkpoints: dict[SequenceNumber, dict[ReplicaId, Digest]] = field(default_factory=dict)
-    conflicts: list[SequenceNumber] = field(default_factory=list)
+    conflicts: set[SequenceNumber] = field(default_factory=set)
     """Where two correct replicas, or one at two times, gave different digests."""
 
     def see(self, report: StatusReport) -> list[str]:
@@ -38,7 +38,7 @@ class Watch:
         seen = self.checkpoints.setdefault(sequence, {})
         others = [other for by, other in seen.items() if by != self.traitor]
         if replica != self.traitor and any(other != digest for other in others):
-            self.conflicts.append(sequence)
+            self.conflicts.add(sequence)
         seen[replica] = digest
 
     @property

@@ -1,0 +1,1 @@
+"""What the demonstration says must follow from what was seen."""

@@ -1,0 +1,49 @@
+"""`pbft init` writes a cluster that loads, keeps keys private, and never overwrites."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from pbft.cli.main import main
+from pbft.cluster import Cluster
+
+
+def test_what_it_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = tmp_path / "c"
+    arguments = ["--replicas", "7", "--clients", "3", "--base-port", "9100"]
+    assert main(["init", str(directory), *arguments]) == 0
+    cluster = Cluster.load(directory)
+    assert cluster.config.n == 7
+    assert [member.port for member in cluster.replicas] == list(range(9100, 9114, 2))
+    assert list(cluster.clients) == ["client-0", "client-1", "client-2"]
+    keys = directory / "keys"
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o700
+    assert {path.name for path in keys.iterdir()} == {
+        *(f"replica-{i}.pem" for i in range(7)),
+        *(f"client-{i}.pem" for i in range(3)),
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {0o600}
+    assert f"pbft up {directory}" in capsys.readouterr().out
+
+
+def test_private_keys_are_not_in_the_public_file(tmp_path: Path) -> None:
+    assert main(["init", str(tmp_path / "c")]) == 0
+    assert "PRIVATE" not in (tmp_path / "c" / "cluster.toml").read_text()
+
+
+def test_it_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = tmp_path / "c"
+    assert main(["init", str(directory)]) == 0
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    assert main(["init", str(directory)]) == 2
+    assert "exists" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_it_does_not_touch_keys_without_a_cluster_file(tmp_path: Path) -> None:
+    directory = tmp_path / "c"
+    assert main(["init", str(directory)]) == 0
+    (directory / "cluster.toml").unlink()
+    assert main(["init", str(directory)]) == 2
+    assert not (directory / "cluster.toml").exists()
