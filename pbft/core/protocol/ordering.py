@@ -7,7 +7,7 @@ be in the same burst (T47).
 """
 
 from pbft.core.effects import Evidence
-from pbft.core.ids import Principal, ReplicaId, RequestKey
+from pbft.core.ids import Principal, ReplicaId, RequestKey, View
 from pbft.core.messages import (
     Batch,
     Certificate,
@@ -49,7 +49,8 @@ def on_proposal(state: ReplicaState, turn: Turn, peer: Principal, proposed: Prop
     pp = proposed.pre_prepare
     sequence = pp.message.sequence
     if _is_early(state, pp.message.view):
-        _keep_early(state, pp.message.replica, proposed, len(pp.raw) + len(proposed.body.raw))
+        size = len(pp.raw) + len(proposed.body.raw)
+        _keep_early(state, pp.message.replica, pp.message.view, proposed, size)
         return
     if not _in_reach(state, sequence):
         state.drops["outside the window"] += 1
@@ -148,15 +149,17 @@ def _in_reach(state: ReplicaState, sequence: int) -> bool:
     return low < sequence <= low + 2 * state.config.window
 
 
-def _keep_early(state: ReplicaState, sender: ReplicaId, message: EarlyMessage, size: int) -> None:
-    if not state.log.keep_early(sender, message, size, state.config.early_max_bytes):
+def _keep_early(
+    state: ReplicaState, sender: ReplicaId, view: View, message: EarlyMessage, size: int
+) -> None:
+    if not state.log.keep_early(sender, view, message, size, state.config.early_max_bytes):
         state.drops["too many messages of later views"] += 1
 
 
 def _slot_for_vote(state: ReplicaState, vote: "Signed[Prepare] | Signed[Commit]") -> Slot | None:
     """The slot a vote of the current view belongs to; none if it was stored or dropped."""
     if _is_early(state, vote.message.view):
-        _keep_early(state, vote.message.replica, vote, len(vote.raw))
+        _keep_early(state, vote.message.replica, vote.message.view, vote, len(vote.raw))
         return None
     if not _in_reach(state, vote.message.sequence):
         state.drops["outside the window"] += 1
@@ -196,17 +199,14 @@ def replay(state: ReplicaState, turn: Turn) -> bool:
     view = state.views.view
     if not state.views.active or not state.log.early:
         return False
-    stored, state.log.early = state.log.early, {}
-    for sender, early in stored.items():
-        for message in early.messages:
+    for sender, early in state.log.early.items():
+        for message in early.take(view) if view in early.by_view else ():
             if isinstance(message, Proposed):
-                if message.pre_prepare.message.view >= view:
-                    on_proposal(state, turn, sender, message)
-            elif message.message.view >= view:
-                if isinstance(message.message, Prepare):
-                    on_prepare(state, turn, sender, Signed(message.message, message.raw))
-                else:
-                    on_commit(state, turn, sender, Signed(message.message, message.raw))
+                on_proposal(state, turn, sender, message)
+            elif isinstance(message.message, Prepare):
+                on_prepare(state, turn, sender, Signed(message.message, message.raw))
+            else:
+                on_commit(state, turn, sender, Signed(message.message, message.raw))
     return False
 
 

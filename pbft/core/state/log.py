@@ -8,7 +8,7 @@ counted (T3, T4).
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import Digest, ReplicaId, SequenceNumber
+from pbft.core.ids import Digest, ReplicaId, SequenceNumber, View
 from pbft.core.messages import Commit, Prepare, PrePrepare, Signed
 from pbft.core.verified import NULL_BODY, Body, PreparedProof, Proposed
 
@@ -50,8 +50,15 @@ class Slot:
 class Early:
     """Messages of later views from one sender, bounded in bytes: when full, the newest drop."""
 
-    messages: list[EarlyMessage] = field(default_factory=list)
+    by_view: dict[View, list[tuple[int, EarlyMessage]]] = field(default_factory=dict)
+    """(size, message) by the view that it waits for."""
     bytes: int = 0
+
+    def take(self, view: View) -> list[EarlyMessage]:
+        """What waited for `view`, in order of arrival; the room it took is free again."""
+        entries = self.by_view.pop(view, [])
+        self.bytes -= sum(size for size, _ in entries)
+        return [message for _, message in entries]
 
 
 @dataclass(slots=True)
@@ -84,17 +91,22 @@ class Log:
         self.body_at[body.digest] = max(sequence, self.body_at.get(body.digest, 0))
         self.missing.pop(body.digest, None)
 
-    def keep_early(self, sender: ReplicaId, message: EarlyMessage, size: int, limit: int) -> bool:
+    def keep_early(
+        self, sender: ReplicaId, view: View, message: EarlyMessage, size: int, limit: int
+    ) -> bool:
         """Store a message of a later view; false where the sender's share is used up (FL5)."""
         early = self.early.setdefault(sender, Early())
         if early.bytes + size > limit:
             return False
-        early.messages.append(message)
+        early.by_view.setdefault(view, []).append((size, message))
         early.bytes += size
         return True
 
-    def start_view(self) -> None:
+    def start_view(self, view: View) -> None:
         """Forget the votes of the view that was left; keep certificates and decisions (T14)."""
+        for early in self.early.values():
+            for passed in [each for each in early.by_view if each < view]:
+                early.take(passed)
         for slot in self.slots.values():
             slot.pre_prepare = None
             slot.prepares = {}

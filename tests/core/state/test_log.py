@@ -34,9 +34,20 @@ def test_truncation_never_lowers_the_next_number() -> None:
 def test_early_messages_are_bounded_per_sender() -> None:
     log = Log()
     vote = Lab().prepare(2, 5, 1, bytes(32))
-    kept = [log.keep_early(2, vote, 100, 250) for _ in range(4)]
+    kept = [log.keep_early(2, 5, vote, 100, 250) for _ in range(4)]
     assert kept == [True, True, False, False]
-    assert log.keep_early(3, vote, 100, 250)
+    assert log.keep_early(3, 5, vote, 100, 250)
+
+
+def test_taking_early_messages_frees_their_room_and_passed_views_are_forgotten() -> None:
+    log = Log()
+    vote = Lab().prepare(2, 5, 1, bytes(32))
+    for view in (5, 6, 7):
+        log.keep_early(2, view, vote, 100, 300)
+    assert log.early[2].take(6) == [vote]
+    assert log.early[2].take(6) == []
+    log.start_view(7)
+    assert (list(log.early[2].by_view), log.early[2].bytes) == ([7], 100)
 
 
 def test_a_new_view_forgets_votes_and_keeps_proofs() -> None:
@@ -45,6 +56,6 @@ def test_a_new_view_forgets_votes_and_keeps_proofs() -> None:
     slot = log.slot(1)
     slot.prepares[2] = lab.prepare(2, 0, 1, bytes(32))
     slot.voted = slot.committed = True
-    log.start_view()
+    log.start_view(1)
     assert (slot.prepares, slot.voted, slot.committed) == ({}, False, False)
     assert list(log.touched) == [1]
