@@ -74,7 +74,7 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
         traitors={replica: rng.choice(names) for replica in chosen},
         twins=twins,
         real_keys=seed % REAL_KEYS_EVERY == 0,
-        loss=0.0 if twins else rng.choice((0.0, 0.02, 0.1, 0.2)),
+        loss=0.0 if twins else rng.choice((0.0, 0.1, 0.2, 0.2)),
         duplicates=rng.choice((0.0, 0.05, 0.3)),
         delay_ns=rng.choice((2, 10, 40)) * MILLISECOND,
         calm_delay_ns=10 * MILLISECOND,
