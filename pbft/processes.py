@@ -61,6 +61,10 @@ class Processes:
         self._children[name].kill()
         self._children[name].wait()
 
+    def pid(self, name: int) -> int:
+        """Of child `name`."""
+        return self._children[name].pid
+
     def last_words(self, name: int) -> str:
         """The last line that child `name` has logged."""
         if self._logs is None:

@@ -86,6 +86,10 @@ class ProcessCluster:
         """SIGKILL: a crash."""
         self._processes.kill(replica)
 
+    def pid(self, replica: ReplicaId) -> int:
+        """Of its process, to suspend it or to look at it."""
+        return self._processes.pid(replica)
+
     def check(self) -> None:
         """Raises `ProcessError` with the last words of a replica that ended by itself."""
         for replica, status in self._processes.ended().items():
