@@ -67,7 +67,7 @@ class ClusterFile(Struct, forbid_unknown_fields=True, frozen=True):
 
     format: int
     cluster_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
-    replica: list[ReplicaEntry]
+    replica: list[ReplicaEntry] = []
     client: list[ClientEntry] = []
     protocol: dict[str, int] = {}
     transport: TransportEntry = TransportEntry()

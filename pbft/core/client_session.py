@@ -83,8 +83,9 @@ class ClientSession:
 
     @property
     def pending(self) -> int:
-        """Calls without an answer."""
-        return len(self._waiting) + sum(len(each.calls) for each in self._outstanding.values())
+        """Calls that somebody waits for."""
+        sent = (call for each in self._outstanding.values() for call in each.calls)
+        return len(self._waiting) + sum(call != 0 for call in sent)
 
     def call(self, operation: bytes) -> int:
         """Queue one operation; the number it will complete under. Raises `RequestTooLargeError`."""

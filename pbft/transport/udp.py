@@ -109,17 +109,21 @@ class UdpSocket:
         await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _read(self) -> None:
-        """Everything the library has, as soon as it has it."""
+        """Everything the library has, as soon as it has it. The socket ends with this task, so a
+        loop that cancels its tasks at the end leaves none open: uvloop would wait for it."""
         recv = self._stream.recv
-        while True:
-            try:
-                data, address = await recv()
-            except asyncio_dgram.TransportClosed:
-                return
-            except OSError as error:
-                self._count(error)
-                continue
-            self._enqueue(data, address)
+        try:
+            while True:
+                try:
+                    data, address = await recv()
+                except OSError as error:
+                    self._count(error)
+                else:
+                    self._enqueue(data, address)
+        except asyncio_dgram.TransportClosed:
+            pass
+        finally:
+            self._stream.close()
 
     def _enqueue(self, data: bytes, address: Address) -> None:
         queue = self._queue

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections import Counter
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -30,7 +31,9 @@ async def settle(sock: UdpSocket, count: int) -> None:
 
 
 @pytest.mark.parametrize("start", [run, asyncio.run])
-def test_datagrams_arrive_in_order_in_bursts(start: object) -> None:
+def test_datagrams_arrive_in_order_in_bursts(
+    start: Callable[[Coroutine[None, None, None]], None],
+) -> None:
     async def main() -> None:
         drops, wake = Counter[str](), asyncio.Event()
         one, other = await opened(drops, asyncio.Event()), await opened(drops, wake)
@@ -48,7 +51,6 @@ def test_datagrams_arrive_in_order_in_bursts(start: object) -> None:
         await other.close()
         assert not drops
 
-    assert callable(start)
     start(main())
 
 
@@ -99,3 +101,14 @@ def test_a_port_in_use_and_a_foreign_host_are_clear_errors() -> None:
                 )
 
     run(main())
+
+
+def test_a_socket_that_nobody_closes_does_not_keep_the_loop_from_ending() -> None:
+    async def main() -> None:
+        sock = await opened(Counter(), asyncio.Event())
+        kept.append(sock)
+        raise KeyError
+
+    kept: list[UdpSocket] = []
+    with pytest.raises(KeyError):
+        run(main())

@@ -1,0 +1,161 @@
+"""The client as its users meet it: answers, refusals, time-outs, cancellation, and its errors."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from pbft import Client, PbftError
+from pbft.core.errors import (
+    ConfigurationError,
+    RejectedError,
+    RequestTooLargeError,
+    UnansweredError,
+)
+from pbft.services.kv import Get, KeyValueClient, Put, encode
+from pbft.transport.loop import run
+from tests.local_cluster import make_cluster, make_node, running
+
+
+def test_many_calls_at_once_travel_together(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c")
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*nodes), Client(tmp_path / "c") as client:
+            kv = KeyValueClient(client)
+            await asyncio.gather(*(kv.put(b"%d" % n, b"v%d" % n) for n in range(1000)))
+            found = await asyncio.gather(*(kv.get(b"%d" % n) for n in range(1000)))
+            assert found == [b"v%d" % n for n in range(1000)]
+            report = await client.status(0)
+            assert report.status.executed < 50
+            stats = client.stats()
+            assert (stats.pending, stats.connected, stats.wrong_replies) == (0, 4, {})
+
+    run(main())
+
+
+def test_a_refusal_is_the_services_own_text(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c")
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*nodes), Client(tmp_path / "c") as client:
+            with pytest.raises(RejectedError, match="KeyValueError: not a key-value operation"):
+                await client.call(b"nonsense")
+            with pytest.raises(RequestTooLargeError, match="above the limit"):
+                await client.call(bytes(cluster.config.request_max_bytes))
+            large = encode(Put(b"k", bytes(16_000)))
+            await client.call(large)
+            assert len(await client.call(encode(Get(b"k")))) > 16_000
+
+    run(main())
+
+
+def test_without_a_cluster_calls_time_out_and_say_why(tmp_path: Path) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        began = time.monotonic()
+        async with Client(tmp_path / "c") as client:
+            with pytest.raises(UnansweredError, match="0 of 4 replicas could be reached"):
+                await client.call(b"op", timeout=0.1)
+            with pytest.raises(UnansweredError, match="replica-2 does not answer"):
+                await client.status(2, timeout=0.1)
+            assert client.stats().pending == 0
+        assert time.monotonic() - began < 5
+
+    run(main())
+
+
+def test_another_cluster_file_is_named_as_the_reason(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c")
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        path = tmp_path / "c" / "cluster.toml"
+        path.write_text(path.read_text().replace("# pipeline = 4", "pipeline = 5"))
+        async with running(*nodes), Client(tmp_path / "c") as client:
+            with pytest.raises(UnansweredError, match=r"run with another cluster\.toml"):
+                await client.call(b"op", timeout=0.5)
+            assert nodes[0].status().status.drops["peer with another configuration"] >= 1
+
+    run(main())
+
+
+def test_cancelled_and_closed_calls_end_and_leave_nothing_behind(tmp_path: Path) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        client = await Client(tmp_path / "c").__aenter__()
+        cancelled = asyncio.create_task(client.call(b"one"))
+        closed = asyncio.create_task(client.call(b"two"))
+        await asyncio.sleep(0.01)
+        cancelled.cancel()
+        outcome = (await asyncio.gather(cancelled, return_exceptions=True))[0]
+        assert isinstance(outcome, asyncio.CancelledError)
+        assert client.stats().pending == 1
+        await client.close()
+        await client.close()
+        with pytest.raises(UnansweredError, match="was closed"):
+            await closed
+        with pytest.raises(PbftError, match="is closed"):
+            await client.call(b"three")
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run(main())
+
+
+def test_a_client_that_is_not_open_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        with pytest.raises(PbftError, match="async with"):
+            await Client(tmp_path / "c").call(b"op")
+        async with Client(tmp_path / "c") as client:
+            with pytest.raises(PbftError, match="open already"):
+                await client.__aenter__()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("identity", "sentence"),
+    [("bob", "has no client 'bob': it has client-0"), ("replica-0", "has no client 'replica-0'")],
+)
+def test_an_unknown_identity_is_a_clear_error(tmp_path: Path, identity: str, sentence: str) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        with pytest.raises(ConfigurationError, match=sentence):
+            await Client(tmp_path / "c", identity=identity).__aenter__()
+        with pytest.raises(ConfigurationError, match="pbft init"):
+            await Client(tmp_path / "nowhere").__aenter__()
+
+    run(main())
+
+
+def test_two_clients_do_not_disturb_each_other(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c", clients=2)
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with (
+            running(*nodes),
+            Client(tmp_path / "c", identity="client-0") as one,
+            Client(tmp_path / "c", identity="client-1") as other,
+        ):
+            await asyncio.gather(
+                *(KeyValueClient(one).put(b"one %d" % n, b"") for n in range(100)),
+                *(KeyValueClient(other).put(b"other %d" % n, b"") for n in range(100)),
+            )
+            assert len(await KeyValueClient(one).scan(limit=1000)) == 200
+
+    run(main())
+
+
+def test_a_client_that_restarts_goes_on_above_its_old_timestamps(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c")
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*nodes):
+            for number in range(3):
+                async with Client(tmp_path / "c") as client:
+                    await KeyValueClient(client).put(b"k", b"%d" % number)
+            async with Client(tmp_path / "c") as client:
+                assert await KeyValueClient(client).get(b"k") == b"2"
+
+    run(main())

@@ -1,0 +1,239 @@
+"""The driver: the order of its steps, what it survives, and when it must stop."""
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pbft.client import Client
+from pbft.core.effects import Effects
+from pbft.core.errors import ConfigurationError, ForgottenVotesError
+from pbft.core.ids import Instant, Packet
+from pbft.core.records import AnyRecord, Began
+from pbft.core.replica import Replica
+from pbft.core.status import ReplicaStatus
+from pbft.node import Node
+from pbft.services.kv import KeyValueClient, KeyValueService
+from pbft.transport.frames import MESSAGE
+from pbft.transport.loop import run
+from tests.local_cluster import HOST, make_cluster, make_node, running
+
+
+def test_four_nodes_answer_and_agree(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(
+            tmp_path / "c", protocol={"checkpoint_interval": 8, "window": 16}
+        )
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*nodes), Client(tmp_path / "c") as client:
+            kv = KeyValueClient(client)
+            for number in range(30):
+                await kv.put(b"k%d" % (number % 3), b"%d" % number)
+            assert await kv.scan() == [(b"k0", b"27"), (b"k1", b"28"), (b"k2", b"29")]
+            for _ in range(100):
+                statuses = [node.status().status for node in nodes]
+                if all(status.low_watermark >= 24 for status in statuses):
+                    break
+                await asyncio.sleep(0.02)
+            assert len({status.checkpoints[24] for status in statuses}) == 1
+            assert {status.view for status in statuses} == {0}
+            assert nodes[0].status().durability == "memory"
+
+    run(main())
+
+
+def test_a_silent_primary_is_replaced_over_real_sockets(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c")
+        nodes = [make_node(cluster, identities, replica) for replica in (1, 2, 3)]
+        async with running(*nodes), Client(tmp_path / "c", timeout=10) as client:
+            await KeyValueClient(client).put(b"k", b"v")
+            assert client.stats().view >= 1
+            assert client.stats().retransmissions >= 1
+            assert client.stats().connected == 3
+
+    run(main())
+
+
+def test_garbage_at_both_ports_is_counted_and_answers_go_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        dice = random.Random(4)
+        cluster, identities = make_cluster(tmp_path / "c")
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
+            async with running(*nodes), Client(tmp_path / "c") as client:
+                kv = KeyValueClient(client)
+                for round_number in range(20):
+                    for _ in range(100):
+                        head = dice.choice((b"", b"\x01", b"\x02", b"\x03", b"\x04"))
+                        data = head + dice.randbytes(dice.randrange(1300))
+                        member = dice.choice(cluster.replicas)
+                        port = dice.choice((member.port, member.client_port))
+                        attacker.sendto(data, (HOST, port))
+                    await kv.put(b"k", b"%d" % round_number)
+                assert await kv.get(b"k") == b"19"
+                dropped = [sum(node.status().status.drops.values()) for node in nodes]
+                assert sum(dropped) >= 1500
+
+    run(main())
+
+
+def test_a_replica_that_forgot_its_votes_stops_with_a_sentence(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c")
+        stay = [make_node(cluster, identities, replica) for replica in (0, 1, 2)]
+        first = make_node(cluster, identities, 3)
+        async with running(*stay):
+            async with running(first), Client(tmp_path / "c") as client:
+                kv = KeyValueClient(client)
+                for number in range(5):
+                    await kv.put(b"k", b"%d" % number)
+                for _ in range(200):
+                    if first.status().status.executed >= 5:
+                        break
+                    await asyncio.sleep(0.01)
+            with pytest.raises(
+                ForgottenVotesError, match=r"replica-3 has voted .* must not rejoin"
+            ):
+                async with asyncio.timeout(5):
+                    await make_node(cluster, identities, 3).run()
+            async with Client(tmp_path / "c") as client:
+                assert await KeyValueClient(client).get(b"k") == b"4"
+
+    run(main())
+
+
+def test_a_port_in_use_is_a_clear_error_and_frees_the_other(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c")
+        me = cluster.member(0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind((HOST, me.client_port))
+            with pytest.raises(ConfigurationError, match=f"port {me.client_port} .* in use"):
+                await make_node(cluster, identities, 0).run()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+                free.bind((HOST, me.port))
+
+    run(main())
+
+
+class Diary:
+    """What happened in which order, for a store and for a replica-like."""
+
+    def __init__(self) -> None:
+        self.entries: list[str] = []
+
+
+class SlowStore:
+    """Durable a while after it was asked."""
+
+    durability = "slow"
+
+    def __init__(self, diary: Diary) -> None:
+        self._diary = diary
+
+    def load(self) -> Sequence[AnyRecord]:
+        return ()
+
+    async def append(self, records: Sequence[AnyRecord]) -> None:
+        self._diary.entries.append("asked")
+        await asyncio.sleep(0.01)
+        self._diary.entries.append("durable")
+
+
+class Scripted:
+    """An honest replica whose first turns are replaced by ours."""
+
+    def __init__(self, replica: Replica, diary: Diary) -> None:
+        self._replica = replica
+        self._diary = diary
+        self.acted = 7
+        self.due = True
+
+    def receive(self, packets: Sequence[Packet], now: Instant) -> Effects:
+        self._diary.entries.append("received")
+        return Effects()
+
+    def expire(self, now: Instant) -> Effects:
+        self._diary.entries.append("expired")
+        self.due = False
+        return Effects(records=[Began()])
+
+    @property
+    def deadline(self) -> int | None:
+        return 0 if self.due else None
+
+    def status(self) -> ReplicaStatus:
+        return self._replica.status()
+
+
+def scripted(tmp_path: Path, diary: Diary) -> tuple[Node, list[Scripted]]:
+    cluster, identities = make_cluster(tmp_path / "c")
+    made: list[Scripted] = []
+
+    def wrap(replica: Replica) -> Scripted:
+        made.append(Scripted(replica, diary))
+        return made[0]
+
+    service = KeyValueService()
+    store = SlowStore(diary)
+    node = Node(cluster, 0, identities["replica-0"], service, wrap=wrap, store=store)
+    return node, made
+
+
+def test_nothing_leaves_before_the_records_are_durable(tmp_path: Path) -> None:
+    """T34, T45: the sending step of a turn comes after its records, and after earlier ones."""
+
+    async def main() -> None:
+        diary = Diary()
+        node, made = scripted(tmp_path, diary)
+        async with running(node):
+            end = node._ends[0]
+            flush = end.flush
+
+            async def recorded(now: int) -> None:
+                diary.entries.append("sent")
+                await flush(now)
+
+            end.flush = recorded  # type: ignore[method-assign]
+            await asyncio.sleep(0.05)
+            diary.entries.clear()
+            made[0].due = True
+            node._alarm.ring()  # type: ignore[union-attr]
+            await asyncio.sleep(0.05)
+            assert diary.entries[:4] == ["expired", "asked", "durable", "sent"]
+
+    run(main())
+
+
+def test_a_burst_is_absorbed_before_timers_expire(tmp_path: Path) -> None:
+    """T56: what came while this process was stalled is heard before anybody is suspected."""
+
+    async def main() -> None:
+        diary = Diary()
+        node, made = scripted(tmp_path, diary)
+        async with running(node), Client(tmp_path / "c") as client:
+            await asyncio.sleep(0.05)
+            diary.entries.clear()
+            made[0].due = True  # overdue, and a message waits in the socket
+            client._end.post(["replica-0"], MESSAGE, b"anything")
+            await client._end.flush(time.monotonic_ns())
+            await asyncio.sleep(0.05)
+        assert diary.entries == ["received", "expired", "asked", "durable"]
+
+    run(main())
+
+
+def test_a_behaviour_around_the_replica_reports_what_it_did(tmp_path: Path) -> None:
+    async def main() -> None:
+        node, _ = scripted(tmp_path, Diary())
+        async with running(node):
+            async with Client(tmp_path / "c") as client:
+                report = await client.status(0)
+            assert (report.acted, report.durability) == (7, "slow")
+
+    run(main())

@@ -1,0 +1,60 @@
+"""The alarm: rung before, during and after a wait, and by time; the loop always runs."""
+
+import asyncio
+import time
+
+import pytest
+
+from pbft.core.ids import MILLISECOND
+from pbft.transport.alarm import Alarm, instant
+from pbft.transport.loop import run
+
+
+def test_a_ring_before_the_wait_ends_it_at_once_and_once() -> None:
+    async def main() -> None:
+        alarm = Alarm()
+        alarm.ring()
+        alarm.ring()
+        await alarm.wait(None)
+        began = time.monotonic_ns()
+        await alarm.wait(began + 20 * MILLISECOND)
+        assert time.monotonic_ns() - began > 15 * MILLISECOND
+
+    run(main())
+
+
+def test_a_ring_during_the_wait_ends_it() -> None:
+    async def main() -> None:
+        alarm = Alarm()
+        asyncio.get_running_loop().call_later(0.01, alarm.ring)
+        async with asyncio.timeout(2):
+            await alarm.wait(None)
+
+    run(main())
+
+
+@pytest.mark.parametrize("rung", [False, True])
+def test_a_wait_that_is_over_still_lets_the_loop_run(rung: bool) -> None:
+    async def main() -> None:
+        alarm, ran = Alarm(), asyncio.Event()
+        asyncio.get_running_loop().call_soon(ran.set)
+        if rung:
+            alarm.ring()
+        await alarm.wait(None if rung else instant().monotonic)
+        assert ran.is_set()
+
+    run(main())
+
+
+def test_a_cancelled_wait_leaves_the_alarm_usable() -> None:
+    async def main() -> None:
+        alarm = Alarm()
+        waiting = asyncio.create_task(alarm.wait(None))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        alarm.ring()
+        async with asyncio.timeout(2):
+            await alarm.wait(None)
+
+    run(main())
