@@ -1,0 +1,105 @@
+"""Verification all the way down: one bad part rejects the whole, and only that."""
+
+import pytest
+
+from pbft.core.authentication import Authentication
+from pbft.core.ingress import GENESIS, DropError, Ingress
+from pbft.core.messages import Batch, Certificate, PrePrepare, Request, ViewChange
+from pbft.core.wire import NULL_BATCH, batch_digest, encode_body
+from tests.core.lab import Lab
+
+
+@pytest.fixture
+def lab() -> Lab:
+    return Lab(n=7)
+
+
+@pytest.fixture
+def ingress(lab: Lab) -> Ingress:
+    return Ingress(lab.config, Authentication(lab.config.cluster_id, lab.keys[1], lab.verifier))
+
+
+def test_a_prepared_certificate_needs_q_minus_1_distinct_backups(
+    lab: Lab, ingress: Ingress
+) -> None:
+    batch = lab.batch(lab.request(1))
+    proof = ingress.prepared(lab.certificate(0, 3, batch, (1, 2, 3, 4)))
+    assert (proof.view, proof.sequence, proof.digest) == (0, 3, batch_digest(batch))
+    for signers in ((1, 2, 3), (1, 2, 3, 3), (1, 2, 3, 4, 4), (0, 1, 2, 3), (1, 2, 3, 3, 3)):
+        with pytest.raises(DropError):
+            ingress.prepared(lab.certificate(0, 3, batch, signers))
+
+
+def test_votes_of_unknown_replicas_count_for_nothing(lab: Lab, ingress: Ingress) -> None:
+    batch = lab.batch(lab.request(1))
+    good = lab.certificate(0, 3, batch, (1, 2, 3))
+    stranger = lab._signers[4].sign(
+        type(lab.prepare(4, 0, 3, batch_digest(batch)).message)(0, 3, batch_digest(batch), 99)
+    )
+    with pytest.raises(DropError, match="bad signature"):
+        ingress.prepared(Certificate(good.pre_prepare, (*good.prepares, stranger.raw)))
+
+
+def test_an_inner_message_of_another_type_is_no_vote(lab: Lab, ingress: Ingress) -> None:
+    batch = lab.batch(lab.request(1))
+    commits = tuple(lab.commit(r, 0, 3, batch_digest(batch)).raw for r in (1, 2, 3, 4))
+    with pytest.raises(DropError, match="another type"):
+        ingress.prepared(Certificate(lab.pre_prepare(0, 3, batch).raw, commits))
+    with pytest.raises(DropError, match="another type"):
+        ingress.signed(lab.request(1).raw, PrePrepare)
+    with pytest.raises(DropError, match="malformed"):
+        ingress.signed(b"\x01" + bytes(80), Request)
+
+
+def test_a_decision_needs_a_quorum_and_its_body(lab: Lab, ingress: Ingress) -> None:
+    batch = lab.batch(lab.request(1))
+    decision = lab.decision(0, 3, batch, (0, 1, 2, 3, 4))
+    ingress.verify(decision, b"")
+    with pytest.raises(DropError, match="quorum"):
+        ingress.verify(lab.decision(0, 3, batch, (0, 1, 2, 3)), b"")
+    other = lab.batch(lab.request(2))
+    with pytest.raises(DropError, match="digest"):
+        ingress.verify(type(decision)(decision.pre_prepare, decision.commits, other), b"")
+
+
+def test_checkpoint_proofs(lab: Lab, ingress: Ingress) -> None:
+    stable = ingress.stable(lab.proof(8, bytes(32), range(5)))
+    assert (stable.sequence, stable.digest) == (8, bytes(32))
+    mixed = (*lab.proof(8, bytes(32), range(4)), *lab.proof(16, bytes(32), (4,)))
+    for bad in (lab.proof(8, bytes(32), range(4)), mixed, lab.proof(8, bytes(32), (0,) * 5), ()):
+        with pytest.raises(DropError):
+            ingress.stable(bad)
+
+
+def test_a_view_change_with_entries_out_of_order_is_rejected(lab: Lab, ingress: Ingress) -> None:
+    one, two = (lab.certificate(0, s, lab.batch(lab.request(s)), (1, 2, 3, 4)) for s in (1, 2))
+    good = lab.view_change(3, 1, [one, two])
+    assert sorted(ingress.view_change(good.message, good.raw).prepared) == [1, 2]
+    assert ingress.view_change(good.message, good.raw).stable is GENESIS
+    for entries in ([two, one], [one, one]):
+        bad = lab.view_change(3, 1, entries)
+        with pytest.raises(DropError, match="out of order"):
+            ingress.view_change(bad.message, bad.raw)
+
+
+def test_bodies_are_bounded_and_their_requests_signed(lab: Lab, ingress: Ingress) -> None:
+    assert ingress.body(NULL_BATCH).requests == ()
+    body = ingress.body(lab.batch(lab.request(1), lab.request(2)))
+    assert [r.message.timestamp for r in body.requests] == [1, 2]
+    forged = lab.request(1).raw[:-1] + b"?"
+
+    for requests in ((forged,), (lab.pre_prepare(0, 1, NULL_BATCH).raw,), (b"",)):
+        with pytest.raises(DropError):
+            ingress.body(encode_body(Batch(1, requests)))
+    with pytest.raises(DropError, match="malformed batch"):
+        ingress.body(b"\x93")
+
+
+def test_a_message_that_is_only_ever_inside_others_is_refused_alone(
+    lab: Lab, ingress: Ingress
+) -> None:
+    pp = lab.pre_prepare(0, 1, NULL_BATCH)
+    with pytest.raises(DropError, match="on its own"):
+        ingress.verify(pp.message, pp.raw)
+    vc = lab.view_change(3, 1)
+    assert isinstance(vc.message, ViewChange)
