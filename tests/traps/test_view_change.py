@@ -319,6 +319,18 @@ def test_t38_a_backup_forwards_before_it_suspects() -> None:
     assert started(lab.idle(0.7)) == [1]
 
 
+def test_t38_a_request_is_passed_on_in_a_view_change_too() -> None:
+    """Found by simulation: the only holder was alone in the next view, and kept it to itself."""
+    lab = Lab(me=3)
+    lab.feed(lab.request(1))
+    lab.idle(1.2)
+    assert not lab.replica.status().active
+    effects = lab.feed(lab.request(2))
+    effects.messages += lab.idle(0.2).messages
+    passed = [send for send in effects.messages if isinstance(send.message, Request)]
+    assert {send.message.timestamp for send in passed if send.to == (0, 1, 2)} == {1, 2}
+
+
 def test_t37_progress_of_others_does_not_save_a_primary_that_starves_one_client() -> None:
     lab = Lab(me=1)
     lab.feed(lab.request(1, client="bob"))

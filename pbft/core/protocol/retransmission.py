@@ -139,10 +139,8 @@ def fetch_again(state: ReplicaState, turn: Turn) -> None:
 
 def _reforward(state: ReplicaState, turn: Turn) -> None:
     """Requests that a client may have told only us go to all, so that f+1 wait for them (CL3)."""
-    waiting = list(state.requests.waiting.items())[:REFORWARDED_PER_TICK]
-    for key, request in waiting:
-        if key not in state.requests.unforwarded:
-            turn.forward(turn.peers, request.message, request.raw)
+    for request in list(state.requests.waiting.values())[:REFORWARDED_PER_TICK]:
+        turn.forward(turn.peers, request.message, request.raw)
 
 
 def answer(state: ReplicaState, turn: Turn) -> bool:
