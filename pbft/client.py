@@ -112,6 +112,7 @@ class Client:
         driver.cancel()
         await asyncio.gather(driver, return_exceptions=True)
         await self._end.close()
+        self._alarm.close()
         self._fail(UnansweredError("the client was closed: the outcome is not known"))
 
     async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
@@ -189,10 +190,11 @@ class Client:
             raise
 
     async def _turn(self, now: Instant) -> None:
-        packets = self._absorb(now.monotonic)
-        if packets:
-            self._apply(self._session.receive(packets, now))
-        self._apply(self._session.expire(now))
+        """Absorb a burst, and only then look at the time (T56)."""
+        self._apply(self._session.receive(self._absorb(now.monotonic), now))
+        deadline = self._session.deadline
+        if deadline is not None and deadline <= now.monotonic:
+            self._apply(self._session.expire(now))
         self._end.expire(now.monotonic)
         await self._end.flush(now.monotonic)
         if self._end.waiting:

@@ -112,6 +112,7 @@ class Node:
                 await self._alarm.wait(self._deadline())
                 await self._turn(instant())
         finally:
+            self._alarm.close()
             for end in self._ends:
                 await end.close()
 

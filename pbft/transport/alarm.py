@@ -18,6 +18,8 @@ class Alarm:
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Future[None] | None = None
         self._rung = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0
 
     def ring(self) -> None:
         """End the wait that is under way, or the next one."""
@@ -25,22 +27,37 @@ class Alarm:
         self._end()
 
     async def wait(self, until: int | None) -> None:
-        """Until rung or `until` (monotonic ns). Always lets the event loop run, so that sockets
-        are read however much work is waiting."""
-        delay = None if until is None else until - time.monotonic_ns()
-        if self._rung or (delay is not None and delay <= 0):
+        """Until rung or `until` (monotonic ns), at times a little too early: a timer that is set
+        already is not moved, since deadlines move with every turn. Always lets the event loop run,
+        so that sockets are read however much work is waiting."""
+        now = time.monotonic_ns()
+        if self._rung or (until is not None and until <= now):
             self._rung = False
             await asyncio.sleep(0)
             return
+        if until is not None and (self._timer is None or self._timer_at > until):
+            self._set_timer(until, now)
         self._waiting = self._loop.create_future()
-        timer = None if delay is None else self._loop.call_later(delay / SECOND, self._end)
         try:
             await self._waiting
         finally:
             self._waiting = None
             self._rung = False
-            if timer is not None:
-                timer.cancel()
+
+    def close(self) -> None:
+        """Leave no timer behind."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_timer(self, until: int, now: int) -> None:
+        self.close()
+        self._timer_at = until
+        self._timer = self._loop.call_later((until - now) / SECOND, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._end()
 
     def _end(self) -> None:
         if self._waiting is not None and not self._waiting.done():

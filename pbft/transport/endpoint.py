@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pbft.core.errors import ConfigurationError
-from pbft.core.ids import SECOND
+from pbft.core.ids import MILLISECOND, SECOND
 from pbft.crypto.links import SEAL_OVERHEAD, Drop, Links, Outgoing
 from pbft.crypto.noise import LinkPrivateKey
 from pbft.transport.frames import MIN_ROOM, Fragment, FrameError, frames, pack, unpack
@@ -21,6 +21,8 @@ from pbft.transport.udp import Address, IngressLimits, UdpSocket, resolve
 
 REASSEMBLY_AGE_NS = 10 * SECOND
 UNFINISHED_MESSAGES = 256
+LOOK_NS = 100 * MILLISECOND
+"""How often the links are asked whether a handshake is due: not with every turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Endpoint:
         self._reassembly: dict[str, Reassembly] = {}
         self._outbox: dict[str, list[bytes]] = {}
         self._handshakes: list[Outgoing] = []
-        self._opened = False
+        self._look_at: int | None = None
         self.mismatched: set[str] = set()
         """Peers that run with another cluster file."""
 
@@ -90,7 +92,7 @@ class Endpoint:
     async def open(self, peer: str, host: str, port: int, now: int) -> None:
         """Keep up a link to `peer`. Raises `ConfigurationError` where `host` has no address."""
         address = await resolve(host, port)
-        self._opened = True
+        self._look_at = now
         self._handshakes += self._links.open(peer, address, now)
 
     def established(self, peer: str) -> bool:
@@ -178,12 +180,14 @@ class Endpoint:
     @property
     def deadline(self) -> int | None:
         """When `expire` wants to be called (monotonic ns); none for ends that open no links."""
-        return self._links.deadline() if self._opened else None
+        return self._look_at
 
     def expire(self, now: int) -> None:
         """Repeat handshakes that are due; they leave with the next flush."""
-        if self._opened:
+        if self._look_at is not None and self._look_at <= now:
             self._handshakes += self._links.expire(now)
+            due = self._links.deadline()
+            self._look_at = now + LOOK_NS if due is None else min(due, now + LOOK_NS)
 
     async def close(self) -> None:
         """May be called again."""
