@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         scratch = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "demo"
         cluster = stack.enter_context(ProcessCluster(scratch, n=N, clients=2, protocol=PROTOCOL))
-        screen = stack.enter_context(new_screen(args.byzantine))
+        screen = stack.enter_context(new_screen())
         cluster.start(traitors={} if traitor is None else {traitor: args.byzantine})
         outcome = run_loop(demonstrate(cluster, screen, plan))
     return _conclude(outcome, args.json)

@@ -67,7 +67,7 @@ def test_the_lies_to_clients_are_counted(tmp_path: Path) -> None:
 def test_the_example_and_what_it_tells(tmp_path: Path) -> None:
     done = pbft_command(*shlex.split(EXAMPLES["demo"])[1:], cwd=tmp_path, timeout=120)
     assert done.returncode == 0
-    assert "TRAITOR (silent)" in done.stdout
+    assert "TRAITOR, backup" in done.stdout
     assert "VERDICT: it held" in done.stdout
     assert "\x1b" not in done.stdout
 

@@ -8,21 +8,21 @@ import time
 from types import TracebackType
 from typing import Protocol
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from pbft.cli.demonstration.load import Load
 from pbft.cli.demonstration.watch import Watch
-from pbft.cli.figures import columns, tally
+from pbft.cli.figures import columns
 from pbft.core.status import ReplicaStatus
 
-HEADINGS = ("replica", "role", "view", "executed", "checkpoint", "state", "noticed")
-LEGEND = (
-    "view: whose turn it is to lead; executed: sequence numbers applied; checkpoint: the last one"
-    " taken,\nwith the digest of the whole state; noticed: proof held against a replica, and"
-    " messages refused"
-)
+HEADINGS = ("replica", "role", "view", "executed", "state", "noticed")
+LEGEND = """\
+view: whose turn it is to lead; executed: how many numbers of the log;
+state: digest at the last checkpoint; noticed: proofs held, messages refused"""
+TRAITOR = "TRAITOR"
 LATE = frozenset({"old or settled", "witness that was not asked for"})
 """Drops that say nothing about anybody: what came after enough others had said the same."""
 
@@ -46,18 +46,17 @@ class Screen(Protocol):
         """The state of things, a few times a second."""
 
 
-def new_screen(behaviour: str) -> Screen:
+def new_screen() -> Screen:
     """Live on a terminal; NO_COLOR and TERM=dumb are respected by rich."""
     console = Console()
     live = console.is_terminal and not console.is_dumb_terminal
-    return LiveScreen(console, behaviour) if live else PlainScreen(behaviour)
+    return LiveScreen(console) if live else PlainScreen()
 
 
 class PlainScreen:
     """Sentences, and one table at the end."""
 
-    def __init__(self, behaviour: str) -> None:
-        self._behaviour = behaviour
+    def __init__(self) -> None:
         self._began = time.monotonic()
         self._table = ""
 
@@ -77,15 +76,14 @@ class PlainScreen:
         print(f"{time.monotonic() - self._began:6.2f} s  {text}", flush=True)
 
     def show(self, load: Load, watch: Watch) -> None:
-        self._table = columns([HEADINGS, *rows(watch, self._behaviour)])
+        self._table = columns([HEADINGS, *rows(watch)])
 
 
 class LiveScreen:
     """The same on a terminal, redrawn in place."""
 
-    def __init__(self, console: Console, behaviour: str) -> None:
+    def __init__(self, console: Console) -> None:
         self._console = console
-        self._behaviour = behaviour
         self._began = time.monotonic()
         self._live = Live(console=console, refresh_per_second=10)
 
@@ -106,46 +104,47 @@ class LiveScreen:
 
     def show(self, load: Load, watch: Watch) -> None:
         asked = f" of {load.wanted}" if load.wanted else ""
-        title = f"{load.answered}{asked} requests answered · attacks: {watch.acted}"
-        table = Table(*HEADINGS, title=title, caption=LEGEND, caption_justify="left")
-        for row in rows(watch, self._behaviour):
-            style = "red" if row[1].startswith("TRAITOR") else None
-            table.add_row(*row, style=style)
+        title = f"{load.answered}{asked} requests answered; attacks made: {watch.acted}"
+        table = Table(title=title, caption=LEGEND, box=box.SIMPLE_HEAD, pad_edge=False)
+        table.title_justify = table.caption_justify = "left"
+        table.collapse_padding = True
+        for heading in HEADINGS:
+            table.add_column(heading, no_wrap=heading != "noticed")
+        for row in rows(watch):
+            table.add_row(*row, style="red" if row[1].startswith(TRAITOR) else None)
         self._live.update(table)
 
 
-def rows(watch: Watch, behaviour: str) -> list[tuple[str, ...]]:
+def rows(watch: Watch) -> list[tuple[str, ...]]:
     """One row per replica, also for those that have not answered."""
-    return [_row(replica, watch, behaviour) for replica in range(watch.n)]
+    return [_row(replica, watch) for replica in range(watch.n)]
 
 
-def _row(replica: int, watch: Watch, behaviour: str) -> tuple[str, ...]:
+def _row(replica: int, watch: Watch) -> tuple[str, ...]:
     status = watch.latest.get(replica)
     if status is None:
-        return (str(replica), "not heard of", "", "", "", "", "")
+        return (str(replica), "not heard of", "", "", "", "")
     role = "primary" if status.active and status.primary == replica else "backup"
     noticed = _noticed(status)
     if replica == watch.traitor:
-        role, noticed = f"TRAITOR ({behaviour}), {role}", f"made {watch.acted} attacks"
-    view = str(status.view) if status.active else f"moving to {status.view}"
+        role, noticed = f"{TRAITOR}, {role}", f"made {watch.acted} attacks"
+    at = status.state_digest_at
     return (
         str(replica),
         role,
-        view,
+        str(status.view) if status.active else f"to {status.view}",
         str(status.executed),
-        str(status.state_digest_at),
-        status.state_digest.hex()[:12] if status.state_digest_at else "-",
+        f"{status.state_digest.hex()[:8]} at {at}" if at else "-",
         noticed,
     )
 
 
 def _noticed(status: ReplicaStatus) -> str:
-    proofs = [
-        f"proof against {culprit}: {', '.join(sorted(set(kinds)))}"
+    found = [
+        f"{len(set(kinds))} proofs against {culprit}"
         for culprit, kinds in sorted(status.evidence.items())
     ]
     drops = {reason: count for reason, count in status.drops.items() if reason not in LATE}
     if drops:
-        reason, _ = max(drops.items(), key=lambda item: (item[1], item[0]))
-        proofs.append(f"refused {sum(drops.values())} (most: {reason})")
-    return "; ".join(proofs) or tally({})
+        found.append(f"refused {sum(drops.values())}")
+    return ", ".join(found) or "-"
