@@ -575,4 +575,49 @@ STATE = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = QUORUMS + VIEWS + STATE
+WORLD = (
+    mutant(
+        "T39",
+        "a re-sent message has another name",
+        "pbft/transport/frames.py",
+        "blake2b(message, digest_size=NAME_BYTES, key=_KEY).digest()",
+        "os.urandom(NAME_BYTES)",
+        "tests/transport/test_frames.py",
+    ),
+    mutant(
+        "T40",
+        "the ingress queue has no bound",
+        "pbft/transport/udp.py",
+        "        if len(queue) >= self._limits.packets or size > self._limits.bytes:\n",
+        "        if False:\n",
+        "tests/transport/test_udp.py",
+    ),
+    mutant(
+        "T40",
+        "another datagram's error loses this one",
+        "pbft/transport/udp.py",
+        "SEND_ATTEMPTS = 4",
+        "SEND_ATTEMPTS = 1",
+        "tests/transport/test_udp.py",
+    ),
+    mutant(
+        "T45",
+        "messages do not wait for the records",
+        "pbft/node.py",
+        "            await self._store.append(effects.records)\n",
+        "            asyncio.ensure_future(self._store.append(effects.records))\n",
+        "tests/test_node.py::test_nothing_leaves_before_the_records_are_durable",
+    ),
+    mutant(
+        "T56",
+        "timers expire before the burst is absorbed",
+        "pbft/node.py",
+        "        if packets:\n"
+        "            await self._perform(self._replica.receive(packets, now))\n",
+        "        await self._perform(self._replica.expire(now))\n"
+        "        await self._perform(self._replica.receive(packets, now))\n",
+        "tests/test_node.py::test_a_burst_is_absorbed_before_timers_expire",
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = QUORUMS + VIEWS + STATE + WORLD

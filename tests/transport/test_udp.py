@@ -76,6 +76,7 @@ def test_errors_of_other_datagrams_are_counted_and_do_not_stop_this_one() -> Non
     async def main() -> None:
         drops = Counter[str]()
         sock = await opened(drops, asyncio.Event())
+        await asyncio.sleep(0.01)  # the reader waits now: the next to meet the error is a sender
         await sock.send(bytes(70_000), sock.address)  # above what UDP carries: EMSGSIZE, later
         await asyncio.sleep(0.01)
         await sock.send(b"after", sock.address)
