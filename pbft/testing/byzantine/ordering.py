@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from pbft.core.effects import Effects, Send
-from pbft.core.ids import Instant, Packet, ReplicaId
+from pbft.core.ids import MILLISECOND, Instant, Packet, ReplicaId
 from pbft.core.messages import (
     Batch,
     Commit,
@@ -175,11 +175,20 @@ class Withhold(Behaviour):
 
 
 class Flood(Behaviour):
-    """Votes for views and numbers far away, validly signed."""
+    """Votes for views and numbers far away, validly signed, at a steady rate (two flooders that
+    answered each other at once would take all the time there is)."""
 
     PER_TURN = 2
+    EVERY_NS = 10 * MILLISECOND
+
+    def __init__(self, honest: Replica) -> None:
+        super().__init__(honest)
+        self._next = 0
 
     def extra(self, now: Instant) -> Iterable[Send]:
+        if now.monotonic < self._next:
+            return
+        self._next = now.monotonic + self.EVERY_NS
         config, me = self.honest.config, self.honest.number
         everyone = tuple(r for r in range(config.n) if r != me)
         for _ in range(self.PER_TURN):
