@@ -23,6 +23,8 @@ UNITS = {
     "batch_max_bytes": 1,
     "request_max_bytes": 1,
     "request_max_operations": 1,
+    "reply_max_bytes": 1,
+    "session_max_bytes": 1,
     "client_window": 1,
     "request_timeout_ms": MILLISECOND,
     "timeout_max_ms": MILLISECOND,

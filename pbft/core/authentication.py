@@ -8,9 +8,10 @@ type: a PREPARE is never a COMMIT, and nothing signed in one cluster means anyth
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
-from pbft.core.ids import Principal
+from pbft.core.ids import Digest, Principal
 from pbft.core.messages import Signable, Signed, sender
 from pbft.core.wire import encode_body, seal_signed, split_signed
+from pbft.crypto.digests import digest
 from pbft.crypto.signing import verify
 
 DOMAIN = b"pbft/1 signed message"
@@ -45,33 +46,41 @@ class Ed25519Verifier:
 class Authentication:
     """Signs for one principal and checks everybody's signatures, each set of bytes once.
 
-    The memo holds whole raw messages that verified; it only saves time, never changes a verdict.
+    The memo holds digests of raw messages that verified, so its size does not depend on theirs; it
+    only saves time, never changes a verdict.
     """
 
     def __init__(self, cluster_id: bytes, signer: Signer, verifier: Verifier) -> None:
         self._context = DOMAIN + cluster_id
         self._signer = signer
         self._verifier = verifier
-        self._verified: dict[bytes, None] = {}
+        self._recent: set[Digest] = set()
+        self._older: set[Digest] = set()
 
     def sign(self, message: M) -> Signed[M]:
         """`message` with our signature over its canonical body."""
         body = encode_body(message)
         raw = seal_signed(body, self._signer.sign(self._context + body))
-        self._remember(raw)
+        self._remember(_name(raw))
         return Signed(message, raw)
 
     def authentic(self, message: Signable, raw: bytes) -> bool:
         """Whether `raw`, which decodes to `message`, was signed by the sender it names."""
-        if raw in self._verified:
+        name = _name(raw)
+        if name in self._recent or name in self._older:
             return True
         signature, body = split_signed(raw)
         if not self._verifier.verify(sender(message), self._context + body, signature):
             return False
-        self._remember(raw)
+        self._remember(name)
         return True
 
-    def _remember(self, raw: bytes) -> None:
-        if len(self._verified) >= MEMO_ENTRIES:
-            del self._verified[next(iter(self._verified))]
-        self._verified[raw] = None
+    def _remember(self, name: Digest) -> None:
+        """Two generations: what was not looked for in half a memo's time is forgotten."""
+        if len(self._recent) >= MEMO_ENTRIES // 2:
+            self._older, self._recent = self._recent, set()
+        self._recent.add(name)
+
+
+def _name(raw: bytes) -> Digest:
+    return digest(b"pbft verified", raw)

@@ -34,6 +34,10 @@ class Configuration:
     batch_max_bytes: int = 256 * 1024
     request_max_bytes: int = 64 * 1024
     request_max_operations: int = 256
+    reply_max_bytes: int = 5 * 1024 * 1024
+    """All results of one request; a result beyond is replaced by a refusal that says so."""
+    session_max_bytes: int = 32 * 1024 * 1024
+    """Results remembered per client, beside the number of timestamps."""
     client_window: int = 64
     """Executed timestamps remembered, and requests waiting, per client."""
     request_timeout_ns: int = 1 * SECOND
@@ -70,6 +74,10 @@ class Configuration:
                 "window must be >= 2 checkpoint_interval",
             ),
             (self.pipeline <= self.window, "pipeline must be <= window"),
+            (
+                self.session_max_bytes >= 2 * self.reply_max_bytes,
+                "session_max_bytes must be >= 2 reply_max_bytes",
+            ),
             (
                 self.timeout_max_ns >= self.request_timeout_ns,
                 "timeout_max_ns must be >= request_timeout_ns",

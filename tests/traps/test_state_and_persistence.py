@@ -442,6 +442,17 @@ def test_a_refusal_is_a_result_and_leaves_the_rest_alone() -> None:
     assert reply.results == (b"\x001", b"\x01ValueError: refused by the service", b"\x002")
 
 
+def test_a_reply_is_bounded_and_says_that_the_operation_took_effect() -> None:
+    lab = Lab(me=1, reply_max_bytes=10, session_max_bytes=100)
+    lab.service.operations = [b"x"] * 10**4
+    effects = lab.settle(1, batch=lab.batch(lab.request(1, b"a", b"b", b"c")))
+    (reply,) = [send.message for send in effects.replies]
+    assert isinstance(reply, Reply)
+    assert reply.results[0] == b"\x0010001"
+    assert reply.results[1].startswith(b"\x01ResultTooLarge")
+    assert len(lab.service.operations) == 10**4 + 3
+
+
 def test_a_request_of_another_client_over_a_clients_link_is_dropped() -> None:
     lab = Lab(me=1)
     request = lab.request(1, client="bob")

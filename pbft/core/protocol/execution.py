@@ -16,6 +16,7 @@ from pbft.core.wire import request_digest
 
 SLOTS_PER_RULE = 32
 MAX_REFUSAL_BYTES = 512
+TOO_LARGE = REFUSED + b"ResultTooLarge: the operation took effect, its result cannot be sent"
 
 
 def execute(state: ReplicaState, turn: Turn) -> bool:
@@ -68,11 +69,26 @@ def _apply(
 ) -> None:
     message = request.message
     context = Context(message.client, sequence, state.sessions.time)
-    results = tuple(_result(state, operation, context) for operation in message.operations)
+    results = _results(state, message, context)
     answer = Answer(message.timestamp, request_digest(request.raw), sequence, results)
-    if state.sessions.close(message.client, answer, state.config.client_window):
+    config = state.config
+    if state.sessions.close(message.client, answer, config.client_window, config.session_max_bytes):
         state.requests.drop_below(message.client, state.sessions.floor(message.client))
     _reply(state, turn, message.client, answer)
+
+
+def _results(state: ReplicaState, message: Request, context: Context) -> tuple[bytes, ...]:
+    """A result per operation. What would make the reply too large is replaced by a refusal: the
+    operation *did* take effect, equally everywhere, and the client is told so."""
+    results: list[bytes] = []
+    room = state.config.reply_max_bytes
+    for operation in message.operations:
+        result = _result(state, operation, context)
+        if len(result) > room:
+            result = TOO_LARGE
+        room -= len(result)
+        results.append(result)
+    return tuple(results)
 
 
 def _result(state: ReplicaState, operation: bytes, context: Context) -> bytes:

@@ -21,6 +21,11 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     sequence: SequenceNumber
     results: tuple[bytes, ...]
 
+    @property
+    def weight(self) -> int:
+        """Bytes of its results."""
+        return sum(map(len, self.results))
+
 
 class SessionImage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A session inside a snapshot; answers ascend in timestamp."""
@@ -32,10 +37,12 @@ class SessionImage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
 
 @dataclass(slots=True)
 class Session:
-    """Timestamps at or below `floor` never execute again; those in `answers` have executed."""
+    """Timestamps at or below `floor` never execute again; those in `answers` have executed.
+    `weight`: bytes of all remembered results."""
 
     floor: Timestamp = 0
     answers: dict[Timestamp, Answer] = field(default_factory=dict)
+    weight: int = 0
 
 
 @dataclass(slots=True)
@@ -60,15 +67,19 @@ class Sessions:
         session = self.table.get(client)
         return 0 if session is None else session.floor
 
-    def close(self, client: ClientId, answer: Answer, window: int) -> bool:
-        """Remember that a request executed; true where that raised the floor."""
+    def close(self, client: ClientId, answer: Answer, window: int, max_bytes: int) -> bool:
+        """Remember that a request executed; true where that raised the floor. At most `window`
+        answers and, beyond the newest, `max_bytes` of results are remembered."""
         session = self.table.setdefault(client, Session())
         session.answers[answer.timestamp] = answer
-        if len(session.answers) <= window:
-            return False
-        session.floor = min(session.answers)
-        del session.answers[session.floor]
-        return True
+        session.weight += answer.weight
+        before = session.floor
+        while len(session.answers) > window or (
+            session.weight > max_bytes and len(session.answers) > 1
+        ):
+            session.floor = min(session.answers)
+            session.weight -= session.answers.pop(session.floor).weight
+        return session.floor > before
 
     def image(self) -> tuple[SessionImage, ...]:
         """The table in canonical order."""
@@ -108,5 +119,6 @@ def decode_image(data: bytes) -> tuple[Sessions, bytes]:
     sessions = Sessions(time=image.time)
     for each in image.sessions:
         answers = {answer.timestamp: answer for answer in each.answers}
-        sessions.table[each.client] = Session(each.floor, answers)
+        weight = sum(answer.weight for answer in each.answers)
+        sessions.table[each.client] = Session(each.floor, answers, weight)
     return sessions, image.service
