@@ -13,7 +13,7 @@ ROUND_SECONDS = 0.2
 
 
 def verifications_per_second() -> float:
-    """V: the best of a few rounds, so that a neighbour's work does not flatter our ratio."""
+    """V: the best of a few rounds, so that a neighbour's work does not flatter a ratio to it."""
     key, message = SigningKey.generate(), os.urandom(MESSAGE_BYTES)
     signature = key.sign(message)
     best = 0.0
