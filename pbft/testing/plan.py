@@ -58,11 +58,13 @@ class Plan:
 
 
 def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
-    """The plan of a seed. More than f traitors are twins that collude: the control."""
+    """The plan of a seed. More than f traitors are the control: twins that collude and fork, or,
+    where n leaves room for one fault more before two quorums can fork, silent all together."""
     rng = random.Random(f"plan {seed} {replicas} {traitors}")
     config = _configuration(rng, replicas)
     count = config.f if traitors is None else traitors
-    twins = count > config.f
+    excess = count > config.f
+    twins = excess and count >= 2 * config.quorum - replicas
     gst = rng.randrange(2 * SECOND, 6 * SECOND)
     chosen = sorted(rng.sample(range(replicas), count))
     if (twins or rng.random() < 0.4) and chosen and 0 not in chosen:
@@ -71,7 +73,7 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
     return Plan(
         seed=seed,
         config=config,
-        traitors={replica: rng.choice(names) for replica in chosen},
+        traitors={r: "silent" if excess else rng.choice(names) for r in chosen},
         twins=twins,
         real_keys=seed % REAL_KEYS_EVERY == 0,
         loss=0.0 if twins else rng.choice((0.0, 0.1, 0.2, 0.2)),

@@ -35,6 +35,12 @@ def test_the_control_breaks_agreement_and_is_caught(replicas: int, seed: int) ->
     assert any(each.startswith("agreement") for each in report.violations)
 
 
+def test_where_f_plus_1_cannot_fork_they_can_still_stop_everything() -> None:
+    report = simulate(0, 5, 2)
+    assert not report.finished
+    assert not any(each.startswith("agreement") for each in report.violations)
+
+
 def test_without_faults_a_run_is_quiet() -> None:
     plan = next(p for p in map(_calm, range(200)) if p is not None)
     report = simulate(plan.seed, 4, 0)
