@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pbft.client import Client
@@ -79,22 +80,22 @@ def through_the_decoder(datagrams: int) -> tuple[float, float]:
 def _burst(lab: Lab, net: Net, stream: Iterator[bytes], at_link: Iterator[bytes]) -> None:
     for _ in range(BURST):
         net.ends["b"].receive(next(at_link), ("127.0.0.1", 9), net.now)
-        try:
+        with suppress(DecodeError):
             decode(next(stream))
-        except DecodeError:
-            pass
     packets = [Packet(3, next(stream)) for _ in range(BURST)]
     lab.replica.receive(packets, lab.instant)
 
 
 async def at_a_live_port(seconds: float) -> dict[str, float]:
     """What a client and the flooded replica show meanwhile."""
-    with tempfile.TemporaryDirectory() as scratch:
-        with ProcessCluster(Path(scratch) / "cluster", clients=1) as cluster:
-            cluster.start()
-            async with Client(cluster.directory, identity="client-0") as client:
-                await client.call(encode(Put(b"up", b"")))
-                return await _flooded(cluster, client, seconds)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        ProcessCluster(Path(scratch) / "cluster", clients=1) as cluster,
+    ):
+        cluster.start()
+        async with Client(cluster.directory, identity="client-0") as client:
+            await client.call(encode(Put(b"up", b"")))
+            return await _flooded(cluster, client, seconds)
 
 
 async def _flooded(cluster: ProcessCluster, client: Client, seconds: float) -> dict[str, float]:
