@@ -3,7 +3,14 @@
 import pytest
 
 from pbft.core.config import Configuration
-from pbft.core.effects import BecameStable, Diverged, Executed, Forgotten, Installed
+from pbft.core.effects import (
+    BecameStable,
+    Diverged,
+    Executed,
+    Forgotten,
+    Installed,
+    TransferStarted,
+)
 from pbft.core.ids import Packet
 from pbft.core.messages import (
     Checkpoint,
@@ -355,6 +362,16 @@ def test_a_lying_source_is_left_and_nothing_of_it_is_kept() -> None:
     assert Installed(8, own_root(ahead)) in first
     assert behind.replica.status().drops["chunk that does not verify"] <= 1
     assert behind.service.operations == ahead.service.operations
+
+
+def test_a_target_that_moves_fast_does_not_starve_the_laggard() -> None:
+    """A timer's key changes no faster than its delay: others' checkpoints are no progress of ours."""
+    lab = Lab(me=2)
+    started: list[object] = []
+    for step in range(1, 9):
+        lab.feed(StableProof(lab.proof(8 * step, bytes([step]) * 32, (0, 1, 3))))
+        started += [e for e in lab.idle(0.08).events if isinstance(e, TransferStarted)]
+    assert started
 
 
 def test_t52_the_stable_record_follows_the_snapshot_record() -> None:

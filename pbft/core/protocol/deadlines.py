@@ -6,7 +6,7 @@
 | request, view, oldest | the oldest waiting request, in an active view (T37) | T * 2^k |
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
 | fetch, times fired | bodies that were asked for (T20) | the status interval |
-| lag, sequence number | decisions up to a certified checkpoint, before its snapshot | 2 intervals |
+| lag, executed | decisions up to a certified checkpoint, before its snapshot | 2 intervals |
 | transfer, times fired | chunks that were asked for | the status interval |
 """
 
@@ -33,7 +33,7 @@ def _wanted(state: ReplicaState) -> dict[TimerKey, int]:
     if state.transfer.target is not None:
         wanted["transfer", fired.get("transfer", 0)] = interval
     elif state_transfer.behind(state):
-        wanted["lag", state.checkpoints.certified.sequence] = LAG_INTERVALS * interval
+        wanted["lag", state.executed] = LAG_INTERVALS * interval
     return wanted
 
 
