@@ -365,7 +365,7 @@ def test_a_lying_source_is_left_and_nothing_of_it_is_kept() -> None:
 
 
 def test_a_target_that_moves_fast_does_not_starve_the_laggard() -> None:
-    """A timer's key changes no faster than its delay: others' checkpoints are no progress of ours."""
+    """A timer's key changes no faster than its delay: others' progress is not in it."""
     lab = Lab(me=2)
     started: list[object] = []
     for step in range(1, 9):
