@@ -23,7 +23,7 @@ def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 
 def test_the_status_and_last_words_of_one_that_ends(tmp_path: Path) -> None:
     children = Processes(logs=tmp_path)
-    children.start(3, ["-c", "import sys; print('one'); sys.exit('two')"])
+    children.start(3, ["-c", "import sys; print('one', flush=True); sys.exit('two')"])
     until(children.ended)
     assert children.ended() == {3: 1}
     assert children.last_words(3) == "two"
