@@ -18,10 +18,12 @@ from pbft.core.effects import Send
 from pbft.core.errors import DecodeError, RequestTooLargeError
 from pbft.core.ids import ClientId, Digest, Instant, Packet, ReplicaId, Timestamp, View
 from pbft.core.messages import Reply, Request, Signed
-from pbft.core.wire import decode, encode_body, request_digest, seal_signed
+from pbft.core.wire import decode, encode_body, request_digest, results_digest, seal_signed
 
 REQUESTS_IN_FLIGHT = 4
 """Beyond these, calls wait and are coalesced."""
+PATIENCE_PARTS = 16
+"""Where the results are agreed on but have not come, they are asked for after T over this."""
 OVERHEAD_BYTES = 192
 """More than a request's bytes around its operations, per request and (5 of them) per operation."""
 
@@ -51,7 +53,12 @@ class Outstanding:
     order: int
     deadline: int
     delay: int
-    replies: dict[ReplicaId, tuple[bytes, ...]] = field(default_factory=dict)
+    replies: dict[ReplicaId, Digest] = field(default_factory=dict)
+    """The digest of the results that each replica last claimed."""
+    whole: dict[ReplicaId, tuple[bytes, ...]] = field(default_factory=dict)
+    """The results themselves, of those whose last claim came with them."""
+    hurried: bool = False
+    """The results were asked for early, since only their digest is agreed on."""
 
 
 class ClientSession:
@@ -68,7 +75,7 @@ class ClientSession:
         self._issued = 0
         self._waiting: dict[int, bytes] = {}
         self._outstanding: dict[Timestamp, Outstanding] = {}
-        self._answered: dict[Timestamp, tuple[Digest, tuple[bytes, ...]]] = {}
+        self._answered: dict[Timestamp, tuple[Digest, Digest]] = {}
         """Of the last `client_window` requests: judges the replies that come late."""
         self._views: dict[ReplicaId, View] = {}
         self.retransmissions = 0
@@ -115,7 +122,7 @@ class ClientSession:
         """Count replies; complete what f+1 agree on; send what was waiting for room."""
         effects = ClientEffects()
         for packet in packets:
-            self._absorb(effects, packet)
+            self._absorb(effects, packet, now)
         self._flush(effects, now)
         return effects
 
@@ -139,7 +146,7 @@ class ClientSession:
             return 0
         return min((each.deadline for each in self._outstanding.values()), default=None)
 
-    def _absorb(self, effects: ClientEffects, packet: Packet) -> None:
+    def _absorb(self, effects: ClientEffects, packet: Packet, now: Instant) -> None:
         try:
             reply = decode(packet.data)
         except DecodeError:
@@ -149,32 +156,51 @@ class ClientSession:
         self._views[reply.replica] = max(reply.view, self._views.get(reply.replica, 0))
         each = self._outstanding.get(reply.timestamp)
         if each is None:
-            self._judge_late(reply)
+            answered = self._answered.get(reply.timestamp)
+            if answered is not None and answered != (reply.request, _digest_of(reply)):
+                self.wrong_replies[reply.replica] += 1
             return
-        if reply.request != each.digest or len(reply.results) != len(each.calls):
+        whole = isinstance(reply.results, tuple)
+        if reply.request != each.digest or (whole and len(reply.results) != len(each.calls)):
             self.wrong_replies[reply.replica] += 1
             return
-        each.replies[reply.replica] = reply.results
-        matching = [r for r, results in each.replies.items() if results == reply.results]
-        if len(matching) >= self._config.weak_quorum:
-            self._complete(effects, each, reply.results)
+        self._tally(effects, each, reply, now)
 
-    def _judge_late(self, reply: Reply) -> None:
-        answered = self._answered.get(reply.timestamp)
-        if answered is not None and answered != (reply.request, reply.results):
-            self.wrong_replies[reply.replica] += 1
+    def _tally(self, effects: ClientEffects, each: Outstanding, reply: Reply, now: Instant) -> None:
+        """Enough replicas agree on a digest, and one of them has sent what it stands for."""
+        digest = _digest_of(reply)
+        if isinstance(reply.results, tuple):
+            each.whole[reply.replica] = reply.results
+        elif each.replies.get(reply.replica) != digest:
+            each.whole.pop(reply.replica, None)
+        each.replies[reply.replica] = digest
+        matching = [r for r, other in each.replies.items() if other == digest]
+        if len(matching) < self._config.weak_quorum:
+            return
+        results = next((each.whole[r] for r in matching if r in each.whole), None)
+        if results is not None:
+            self._complete(effects, each, results, digest)
+        elif not each.hurried:
+            each.hurried = True
+            lied = bool(each.whole)
+            patience = 0 if lied else self._config.request_timeout_ns // PATIENCE_PARTS
+            each.deadline = min(each.deadline, now.monotonic + patience)
 
     def _complete(
-        self, effects: ClientEffects, each: Outstanding, results: tuple[bytes, ...]
+        self,
+        effects: ClientEffects,
+        each: Outstanding,
+        results: tuple[bytes, ...],
+        digest: Digest,
     ) -> None:
         """f+1 replicas say so, hence a correct one does (§4.1)."""
         timestamp = each.request.message.timestamp
         del self._outstanding[timestamp]
-        self._answered[timestamp] = (each.digest, results)
+        self._answered[timestamp] = (each.digest, digest)
         if len(self._answered) > self._config.client_window:
             del self._answered[next(iter(self._answered))]
         for replica, other in each.replies.items():
-            if other != results:
+            if other != digest:
                 self.wrong_replies[replica] += 1
         for call, result in zip(each.calls, results, strict=True):
             if call:
@@ -220,3 +246,9 @@ class ClientSession:
                 break
             taken.append(call)
         return taken
+
+
+def _digest_of(reply: Reply) -> Digest:
+    """Computed, never taken from whoever sent the results themselves."""
+    results = reply.results
+    return results_digest(results) if isinstance(results, tuple) else results

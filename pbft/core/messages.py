@@ -170,14 +170,18 @@ class Chunk(Message, frozen=True, tag=24):
     proof: Annotated[tuple[Hash, ...], Meta(max_length=64)]
 
 
+Results = Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
+
+
 class Reply(Message, frozen=True, tag=25):
-    """<REPLY, v, t, c, i, r> (§4.1). Replies match on (timestamp, request, results): not on v."""
+    """<REPLY, v, t, c, i, r> (§4.1). Replies match on (timestamp, request, digest of the results),
+    not on v. One replica sends large results whole, the others their digest (§5.1)."""
 
     view: Number
     timestamp: Number
     request: Hash
     sequence: Number
-    results: Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
+    results: Results | Hash
     replica: Number
 
 

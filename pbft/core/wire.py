@@ -97,5 +97,10 @@ def request_digest(raw: bytes) -> Digest:
     return digest(b"pbft request", raw[1 + SIGNATURE_BYTES :])
 
 
+def results_digest(results: tuple[bytes, ...]) -> Digest:
+    """What stands for the results of one request in the replies of all replicas but one."""
+    return digest(b"pbft results", *results)
+
+
 NULL_BATCH = encode_body(Batch(time=0, requests=()))
 NULL_DIGEST = batch_digest(NULL_BATCH)

@@ -465,6 +465,7 @@ def test_a_reply_is_bounded_and_says_that_the_operation_took_effect() -> None:
     effects = lab.settle(1, batch=lab.batch(lab.request(1, b"a", b"b", b"c")))
     (reply,) = [send.message for send in effects.replies]
     assert isinstance(reply, Reply)
+    assert isinstance(reply.results, tuple)
     assert reply.results[0] == b"\x0010001"
     assert reply.results[1].startswith(b"\x01ResultTooLarge")
     assert len(lab.service.operations) == 10**4 + 3

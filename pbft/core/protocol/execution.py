@@ -12,10 +12,12 @@ from pbft.core.state.replica_state import ReplicaState
 from pbft.core.state.sessions import Answer, decode_image
 from pbft.core.turn import Turn
 from pbft.core.verified import Body
-from pbft.core.wire import request_digest
+from pbft.core.wire import request_digest, results_digest
 
 SLOTS_PER_RULE = 32
 MAX_REFUSAL_BYTES = 512
+WHOLE_RESULTS_BYTES = 256
+"""Results up to here are sent by every replica: a digest would hardly be smaller."""
 TOO_LARGE = REFUSED + b"ResultTooLarge: the operation took effect, its result cannot be sent"
 
 
@@ -74,7 +76,8 @@ def _apply(
     config = state.config
     if state.sessions.close(message.client, answer, config.client_window, config.session_max_bytes):
         state.requests.drop_below(message.client, state.sessions.floor(message.client))
-    _reply(state, turn, message.client, answer)
+    designated = answer.timestamp % config.n == state.me
+    _reply(state, turn, message.client, answer, designated)
 
 
 def _results(state: ReplicaState, message: Request, context: Context) -> tuple[bytes, ...]:
@@ -101,21 +104,23 @@ def _result(state: ReplicaState, operation: bytes, context: Context) -> bytes:
 
 
 def answer(state: ReplicaState, turn: Turn) -> bool:
-    """Answer retries from the client table (§4.1)."""
-    retried = list(state.requests.retried)
+    """Answer retries from the client table (§4.1): whole, where the client itself asks, since
+    whoever should have sent the results may be faulty."""
+    retried = list(state.requests.retried.items())
     state.requests.retried.clear()
-    for key in retried:
+    for key, asked in retried:
         cached = state.sessions.answer(key)
         if cached is not None:
-            _reply(state, turn, key[0], cached)
+            _reply(state, turn, key[0], cached, asked)
     return False
 
 
-def _reply(state: ReplicaState, turn: Turn, client: ClientId, answer: Answer) -> None:
+def _reply(state: ReplicaState, turn: Turn, client: ClientId, answer: Answer, whole: bool) -> None:
     """The one place where replies are made; a diverged replica makes none (T54)."""
     if state.checkpoints.diverged:
         return
     view = state.views.view
+    whole = whole or answer.weight <= WHOLE_RESULTS_BYTES
     turn.reply(
         client,
         Reply(
@@ -123,7 +128,7 @@ def _reply(state: ReplicaState, turn: Turn, client: ClientId, answer: Answer) ->
             answer.timestamp,
             answer.request,
             answer.sequence,
-            answer.results,
+            answer.results if whole else results_digest(answer.results),
             state.me,
         ),
     )

@@ -35,7 +35,8 @@ def on_request(state: ReplicaState, turn: Turn, peer: Principal, request: Signed
     """Let it wait, or note that its client asks for an answer again (§4.1)."""
     key = (request.message.client, request.message.timestamp)
     if state.sessions.answer(key) is not None:
-        state.requests.retried[key] = None
+        asked = peer == request.message.client
+        state.requests.retried[key] = asked or state.requests.retried.get(key, False)
     elif not state.sessions.eligible(key):
         state.drops["request below the floor"] += 1
     elif key in state.requests.waiting:

@@ -20,8 +20,8 @@ class Requests:
     by_client: dict[ClientId, set[Timestamp]] = field(default_factory=dict)
     unproposed: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
     unforwarded: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
-    retried: dict[RequestKey, None] = field(default_factory=dict)
-    """Executed requests whose reply was asked for again."""
+    retried: dict[RequestKey, bool] = field(default_factory=dict)
+    """Executed requests whose reply was asked for again; whether by the client itself."""
 
     def oldest(self) -> RequestKey | None:
         """The request that has waited longest."""

@@ -7,6 +7,7 @@ from pbft.testing.byzantine.lying import (
     LieInViewChange,
     LieToClients,
     LieToLaggards,
+    WithholdResults,
 )
 from pbft.testing.byzantine.mixed import Mixed, Twins
 from pbft.testing.byzantine.ordering import (
@@ -40,6 +41,7 @@ ADVERSARIES: dict[str, Maker] = {
     "lie-in-view-changes": LieInViewChange,
     "lie-in-new-views": LieInNewView,
     "lie-to-laggards": LieToLaggards,
+    "withhold-results": WithholdResults,
     "mixed": Mixed,
 }
 """What the simulator draws from."""

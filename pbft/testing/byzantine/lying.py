@@ -20,18 +20,34 @@ from pbft.core.messages import (
     ViewChange,
     Witness,
 )
-from pbft.core.wire import NULL_DIGEST, decode_signed
+from pbft.core.wire import NULL_DIGEST, decode_signed, results_digest
 from pbft.testing.byzantine.behaviour import Behaviour
 
 
 class LieToClients(Behaviour):
-    """Every reply is wrong."""
+    """Every reply is wrong, whether it holds the results or their digest."""
 
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
         if not isinstance(send.message, Reply):
             return (send,)
-        lies = tuple(b"\x00a lie" for _ in send.message.results)
+        results = send.message.results
+        lies = results_digest(()) if isinstance(results, bytes) else _lies(results)
         return (self.say(send, msgspec.structs.replace(send.message, results=lies)),)
+
+
+def _lies(results: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    return tuple(b"\x00a lie" for _ in results)
+
+
+class WithholdResults(Behaviour):
+    """Answers with the right digest and never with the results, asked again or not."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        message = send.message
+        if not isinstance(message, Reply) or isinstance(message.results, bytes):
+            return (send,)
+        digest = results_digest(message.results)
+        return (self.say(send, msgspec.structs.replace(message, results=digest)),)
 
 
 class LieInCheckpoints(Behaviour):

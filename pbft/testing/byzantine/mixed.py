@@ -13,6 +13,7 @@ from pbft.testing.byzantine.lying import (
     LieInViewChange,
     LieToClients,
     LieToLaggards,
+    WithholdResults,
 )
 from pbft.testing.byzantine.ordering import Corrupt, Equivocate, Flood, Replay, Withhold
 
@@ -31,6 +32,7 @@ class Mixed(Behaviour):
         LieInViewChange,
         LieInNewView,
         LieToLaggards,
+        WithholdResults,
     )
 
     def __init__(self, honest: Replica) -> None:
