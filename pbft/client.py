@@ -44,6 +44,7 @@ class ClientStats:
     view: View
     pending: int
     retransmissions: int
+    fast_reads: int
     wrong_replies: dict[ReplicaId, int]
     drops: dict[str, int]
     connected: int
@@ -122,8 +123,17 @@ class Client:
         `UnansweredError` after `timeout` seconds: the operation may or may not take effect. That
         holds for a cancelled call too.
         """
+        return await self._outcome(operation, False, timeout)
+
+    async def read(self, operation: bytes, *, timeout: float | None = None) -> bytes:
+        """As `call`, for an operation that changes nothing: where the cluster has `fast_reads`, q
+        replicas that agree answer it outside the order, and it is as linearizable. Where they do
+        not agree, or there are no fast reads, it is ordered. Raises what `call` raises."""
+        return await self._outcome(operation, True, timeout)
+
+    async def _outcome(self, operation: bytes, read: bool, timeout: float | None) -> bytes:
         self._check_open()
-        call = self._session.call(operation)
+        call = self._session.call(operation, read=read)
         future = asyncio.get_running_loop().create_future()
         self._calls[call] = future
         self._alarm.ring()
@@ -168,6 +178,7 @@ class Client:
             view=self._session.view,
             pending=self._session.pending,
             retransmissions=self._session.retransmissions,
+            fast_reads=self._session.fast_reads,
             wrong_replies=dict(self._session.wrong_replies),
             drops=dict(self._drops),
             connected=self._connected(),

@@ -5,7 +5,7 @@ Here only what one entry must look like; what entries must be to each other is j
 
 import json
 import tomllib
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -33,6 +33,7 @@ UNITS = {
     "chunk_bytes": 1,
     "answer_max_bytes": 1,
     "early_max_bytes": 1,
+    "fast_reads": 1,
 }
 """The keys of `[protocol]`, each with what one of it is in the unit of `Configuration`."""
 
@@ -71,7 +72,7 @@ class ClusterFile(Struct, forbid_unknown_fields=True, frozen=True):
     cluster_id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
     replica: list[ReplicaEntry] = []
     client: list[ClientEntry] = []
-    protocol: dict[str, int] = {}
+    protocol: dict[str, int | bool] = {}
     transport: TransportEntry = TransportEntry()
 
 
@@ -95,14 +96,18 @@ def parse(text: str) -> ClusterFile:
 
 def configuration(file: ClusterFile) -> Configuration:
     """The parameters of the protocol, validated. Raises `ConfigurationError`."""
-    given = {_field(key): value * UNITS[key] for key, value in file.protocol.items()}
+    given: dict[str, Any] = {
+        _field(key): value if isinstance(value, bool) else value * UNITS[key]
+        for key, value in file.protocol.items()
+    }
     return Configuration(cluster_id=bytes.fromhex(file.cluster_id), n=len(file.replica), **given)
 
 
-def defaults() -> dict[str, int]:
+def defaults() -> dict[str, int | bool]:
     """Every key of `[protocol]` with its default."""
     plain = Configuration(cluster_id=bytes(16), n=4)
-    return {key: getattr(plain, _field(key)) // unit for key, unit in UNITS.items()}
+    values = {key: getattr(plain, _field(key)) for key in UNITS}
+    return {k: v if isinstance(v, bool) else v // UNITS[k] for k, v in values.items()}
 
 
 def _field(key: str) -> str:
@@ -121,7 +126,8 @@ def render(file: ClusterFile) -> str:
     lines += ["", "[protocol]"]
     for key, default in defaults().items():
         value = file.protocol.get(key)
-        lines.append(f"# {key} = {default}" if value is None else f"{key} = {value}")
+        text = json.dumps(default if value is None else value)
+        lines.append(f"# {key} = {text}" if value is None else f"{key} = {text}")
     lines += ["", "[transport]", f"datagram_bytes = {file.transport.datagram_bytes}"]
     for replica in file.replica:
         lines += ["", "[[replica]]", *_entries(replica)]

@@ -15,7 +15,7 @@ from pbft.core.errors import (
 )
 from pbft.services.kv import Get, KeyValueClient, Put, encode
 from pbft.transport.loop import run
-from tests.local_cluster import make_cluster, make_node, running
+from tests.local_cluster import PROTOCOL, make_cluster, make_node, running
 
 
 def test_many_calls_at_once_travel_together(tmp_path: Path) -> None:
@@ -31,6 +31,26 @@ def test_many_calls_at_once_travel_together(tmp_path: Path) -> None:
             assert report.status.executed < 50
             stats = client.stats()
             assert (stats.pending, stats.connected, stats.wrong_replies) == (0, 4, {})
+
+    run(main())
+
+
+def test_with_fast_reads_gets_and_scans_leave_the_order_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        protocol = {**PROTOCOL, "fast_reads": True}
+        cluster, identities = make_cluster(tmp_path / "c", protocol=protocol)
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*nodes), Client(tmp_path / "c") as client:
+            kv = KeyValueClient(client)
+            await kv.put(b"k", b"v" * 1000)
+            executed = (await client.status(0)).status.executed
+            assert await kv.get(b"k") == b"v" * 1000
+            assert await kv.scan() == [(b"k", b"v" * 1000)]
+            assert await client.call(encode(Get(b"other"))) == b"\xc0"
+            assert (await client.status(0)).status.executed == executed + 1
+            assert client.stats().fast_reads == 2
+            with pytest.raises(RejectedError, match="not a key-value operation"):
+                await client.read(b"nonsense")
 
     run(main())
 

@@ -114,7 +114,7 @@ MISTAKES: dict[str, tuple[Callable[[str], str], str]] = {
     ),
     "parameter of a wrong type": (
         lambda text: text.replace("[protocol]", '[protocol]\nwindow = "big"'),
-        "Expected `int`",
+        "got `str`",
     ),
     "parameters that contradict": (
         lambda text: text.replace("[protocol]", "[protocol]\nwindow = 10"),

@@ -13,12 +13,22 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from pbft.core.authentication import DOMAIN, Signer
+from pbft.core.client_reads import Reading, Reads
 from pbft.core.config import Configuration
 from pbft.core.effects import Send
 from pbft.core.errors import DecodeError, RequestTooLargeError
-from pbft.core.ids import ClientId, Digest, Instant, Packet, ReplicaId, Timestamp, View
-from pbft.core.messages import Reply, Request, Signed
-from pbft.core.wire import decode, encode_body, request_digest, results_digest, seal_signed
+from pbft.core.ids import (
+    ClientId,
+    Digest,
+    Instant,
+    Packet,
+    ReplicaId,
+    SequenceNumber,
+    Timestamp,
+    View,
+)
+from pbft.core.messages import Read, ReadReply, Reply, Request, Signed
+from pbft.core.wire import decode, digest_of, encode_body, encode_link, request_digest, seal_signed
 
 REQUESTS_IN_FLIGHT = 4
 """Beyond these, calls wait and are coalesced."""
@@ -29,10 +39,12 @@ OVERHEAD_BYTES = 192
 
 
 class Completed(Struct, frozen=True):
-    """`result` begins with `service.OK` or `service.REFUSED`."""
+    """`result` begins with `service.OK` or `service.REFUSED`. `read_at`: of a fast read, the
+    sequence number whose state it was answered from."""
 
     call: int
     result: bytes
+    read_at: SequenceNumber | None = None
 
 
 @dataclass(slots=True)
@@ -71,6 +83,11 @@ class ClientSession:
         self._client = client
         self._signer = signer
         self._timestamp: Timestamp = first_timestamp
+        self._life = first_timestamp
+        self._reads = Reads(config)
+        enough = config.quorum if config.fast_reads else config.weak_quorum
+        self._enough = enough
+        """Matching replies that complete an ordered call: with fast reads, q (T32)."""
         self._calls = 0
         self._issued = 0
         self._waiting: dict[int, bytes] = {}
@@ -79,6 +96,8 @@ class ClientSession:
         """Of the last `client_window` requests: judges the replies that come late."""
         self._views: dict[ReplicaId, View] = {}
         self.retransmissions = 0
+        self.fast_reads = 0
+        """Calls answered outside the order."""
         self.wrong_replies: Counter[ReplicaId] = Counter()
         """Replies that contradict what f+1 replicas agreed on, by replica."""
 
@@ -91,11 +110,15 @@ class ClientSession:
     @property
     def pending(self) -> int:
         """Calls that somebody waits for."""
-        sent = (call for each in self._outstanding.values() for call in each.calls)
-        return len(self._waiting) + sum(call != 0 for call in sent)
+        reads = self._reads
+        under_way = [each.calls for each in self._outstanding.values()]
+        under_way += [each.calls for each in reads.outstanding.values()]
+        sent = sum(call != 0 for calls in under_way for call in calls)
+        return len(self._waiting) + len(reads.waiting) + sent
 
-    def call(self, operation: bytes) -> int:
-        """Queue one operation; the number it will complete under. Raises `RequestTooLargeError`."""
+    def call(self, operation: bytes, *, read: bool = False) -> int:
+        """Queue one operation; the number it will complete under. `read`: it changes nothing, so
+        it need not be ordered where the cluster has fast reads. Raises `RequestTooLargeError`."""
         limit = self._config.request_max_bytes - OVERHEAD_BYTES
         if len(operation) > limit:
             raise RequestTooLargeError(
@@ -103,13 +126,14 @@ class ClientSession:
                 " or raise request_max_bytes in the cluster file"
             )
         self._calls += 1
-        self._waiting[self._calls] = operation
+        waiting = self._reads.waiting if read and self._config.fast_reads else self._waiting
+        waiting[self._calls] = operation
         return self._calls
 
     def abandon(self, call: int) -> None:
         """Its caller has given up: the outcome stays unknown, and nobody is told. A request that
         nobody waits for is not sent again."""
-        if self._waiting.pop(call, None) is not None:
+        if self._waiting.pop(call, None) is not None or self._reads.abandon(call):
             return
         for timestamp, each in self._outstanding.items():
             if call in each.calls:
@@ -129,13 +153,16 @@ class ClientSession:
     def expire(self, now: Instant) -> ClientEffects:
         """Send new calls; re-send to all replicas what was not answered in time."""
         effects = ClientEffects()
-        everyone = tuple(range(self._config.n))
+        for reading in self._reads.expire(now.monotonic):
+            self._order(reading)
         for each in self._outstanding.values():
             if each.deadline <= now.monotonic:
                 self.retransmissions += 1
                 each.delay = min(2 * each.delay, self._config.request_timeout_ns)
                 each.deadline = now.monotonic + each.delay
-                effects.messages.append(Send(everyone, each.request.raw, each.request.message))
+                effects.messages.append(
+                    Send(self._everyone, each.request.raw, each.request.message)
+                )
         self._flush(effects, now)
         return effects
 
@@ -144,20 +171,30 @@ class ClientSession:
         """When `expire` wants to be called (monotonic ns); 0 for at once."""
         if self._waiting and self._has_room():
             return 0
-        return min((each.deadline for each in self._outstanding.values()), default=None)
+        deadlines = [each.deadline for each in self._outstanding.values()]
+        if self._reads.deadline is not None:
+            deadlines.append(self._reads.deadline)
+        return min(deadlines, default=None)
+
+    @property
+    def _everyone(self) -> tuple[ReplicaId, ...]:
+        return tuple(range(self._config.n))
 
     def _absorb(self, effects: ClientEffects, packet: Packet, now: Instant) -> None:
         try:
             reply = decode(packet.data)
         except DecodeError:
             return
-        if not isinstance(reply, Reply) or reply.replica != packet.peer:
+        if not isinstance(reply, Reply | ReadReply) or reply.replica != packet.peer:
+            return
+        if isinstance(reply, ReadReply):
+            self._absorb_read(effects, reply)
             return
         self._views[reply.replica] = max(reply.view, self._views.get(reply.replica, 0))
         each = self._outstanding.get(reply.timestamp)
         if each is None:
             answered = self._answered.get(reply.timestamp)
-            if answered is not None and answered != (reply.request, _digest_of(reply)):
+            if answered is not None and answered != (reply.request, digest_of(reply.results)):
                 self.wrong_replies[reply.replica] += 1
             return
         whole = isinstance(reply.results, tuple)
@@ -166,16 +203,35 @@ class ClientSession:
             return
         self._tally(effects, each, reply, now)
 
+    def _absorb_read(self, effects: ClientEffects, reply: ReadReply) -> None:
+        outcome = self._reads.tally(reply) if reply.session == self._life else None
+        if outcome is None:
+            return
+        if outcome.results is None:
+            self._order(outcome.reading)
+            return
+        self.wrong_replies.update(outcome.liars)
+        for call, result in zip(outcome.reading.calls, outcome.results, strict=True):
+            if call:
+                self.fast_reads += 1
+                effects.completed.append(Completed(call, result, outcome.sequence))
+
+    def _order(self, reading: Reading) -> None:
+        """No quorum agrees, or not in time: the order decides."""
+        for call, operation in zip(reading.calls, reading.operations, strict=True):
+            if call:
+                self._waiting[call] = operation
+
     def _tally(self, effects: ClientEffects, each: Outstanding, reply: Reply, now: Instant) -> None:
         """Enough replicas agree on a digest, and one of them has sent what it stands for."""
-        digest = _digest_of(reply)
+        digest = digest_of(reply.results)
         if isinstance(reply.results, tuple):
             each.whole[reply.replica] = reply.results
         elif each.replies.get(reply.replica) != digest:
             each.whole.pop(reply.replica, None)
         each.replies[reply.replica] = digest
         matching = [r for r, other in each.replies.items() if other == digest]
-        if len(matching) < self._config.weak_quorum:
+        if len(matching) < self._enough:
             return
         results = next((each.whole[r] for r in matching if r in each.whole), None)
         if results is not None:
@@ -193,7 +249,7 @@ class ClientSession:
         results: tuple[bytes, ...],
         digest: Digest,
     ) -> None:
-        """f+1 replicas say so, hence a correct one does (§4.1)."""
+        """f+1 replicas say so, hence a correct one does (§4.1); with fast reads, q do."""
         timestamp = each.request.message.timestamp
         del self._outstanding[timestamp]
         self._answered[timestamp] = (each.digest, digest)
@@ -214,10 +270,14 @@ class ClientSession:
         return self._issued - oldest < self._config.client_window - 1
 
     def _flush(self, effects: ClientEffects, now: Instant) -> None:
-        """The one place where requests are made."""
+        """The one place where requests and reads are made."""
+        while self._reads.waiting and self._reads.has_room:
+            reading = self._reads.begin(self._take(self._reads.waiting), now.monotonic)
+            read = Read(self._life, reading.nonce, reading.operations)
+            effects.messages.append(Send(self._everyone, encode_link(read), read))
         primary = (self._config.primary(self.view),)
         while self._waiting and self._has_room():
-            each = self._issue(self._take(), now)
+            each = self._issue(self._take(self._waiting), now)
             request = each.request
             self._outstanding[request.message.timestamp] = each
             effects.messages.append(Send(primary, request.raw, request.message))
@@ -235,20 +295,14 @@ class ClientSession:
             Signed(message, raw), request_digest(raw), calls, order, now.monotonic + delay, delay
         )
 
-    def _take(self) -> list[int]:
+    def _take(self, waiting: dict[int, bytes]) -> list[int]:
         """The oldest waiting calls that fit into one request."""
         taken: list[int] = []
         size = OVERHEAD_BYTES
-        for call, operation in self._waiting.items():
+        for call, operation in waiting.items():
             size += len(operation) + 5
             full = size > self._config.request_max_bytes
             if taken and (full or len(taken) >= self._config.request_max_operations):
                 break
             taken.append(call)
         return taken
-
-
-def _digest_of(reply: Reply) -> Digest:
-    """Computed, never taken from whoever sent the results themselves."""
-    results = reply.results
-    return results_digest(results) if isinstance(results, tuple) else results

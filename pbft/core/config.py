@@ -53,6 +53,8 @@ class Configuration:
     """What one status message of a peer may cause to be re-sent to it."""
     early_max_bytes: int = 4 * 1024 * 1024
     """Votes and proposals of later views kept per sender."""
+    fast_reads: bool = False
+    """Reads may be answered outside the order, and every ordered call waits for q replies (T32)."""
 
     def __post_init__(self) -> None:
         if len(self.cluster_id) != CLUSTER_ID_BYTES:
@@ -63,7 +65,10 @@ class Configuration:
             )
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name != "cluster_id" and (type(value) is not int or value < 1):
+            if field.name == "fast_reads":
+                if type(value) is not bool:
+                    raise ConfigurationError("fast_reads must be true or false")
+            elif field.name != "cluster_id" and (type(value) is not int or value < 1):
                 raise ConfigurationError(f"{field.name} must be a whole number of at least 1")
         self._check_relations()
 

@@ -185,6 +185,25 @@ class Reply(Message, frozen=True, tag=25):
     replica: Number
 
 
+class Read(Message, frozen=True, tag=26):
+    """Operations that change nothing, asked of every replica outside the order (§5.1). `session`
+    is never used by another life of this client, `nonce` never again in this one."""
+
+    session: Number
+    nonce: Number
+    operations: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=MAX_LIST)]
+
+
+class ReadReply(Message, frozen=True, tag=27):
+    """What they give on the state that executing `sequence` left, or its digest (T32)."""
+
+    session: Number
+    nonce: Number
+    sequence: Number
+    results: Results | Hash
+    replica: Number
+
+
 Vote: TypeAlias = Prepare | Commit
 Signable: TypeAlias = Request | PrePrepare | Prepare | Commit | Checkpoint | ViewChange | NewView
 LinkMessage: TypeAlias = (
@@ -198,6 +217,8 @@ LinkMessage: TypeAlias = (
     | FetchChunk
     | Chunk
     | Reply
+    | Read
+    | ReadReply
 )
 AnyMessage: TypeAlias = Signable | LinkMessage
 

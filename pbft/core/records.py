@@ -8,6 +8,7 @@
 | ViewChanged | VIEW-CHANGE(v): the replica is in v and inactive, and this is what it signed |
 | ViewEntered | NEW-VIEW(v) by its primary, and the first PREPARE in v |
 | Snapshotted | CHECKPOINT(n,d); holds the service state and the client table |
+| Acknowledged | REPLY and the answer to a read after executing n, with fast reads |
 | Stabilised | nothing; allows dropping all records at or below n (T52) |
 """
 
@@ -58,8 +59,22 @@ class Stabilised(Record, frozen=True, tag=7):
     proof: tuple[bytes, ...]
 
 
+class Acknowledged(Record, frozen=True, tag=8):
+    """A client may have been told what executing up to `sequence` gave: no read is answered from
+    an older state, whatever a restart has to execute again (T34)."""
+
+    sequence: SequenceNumber
+
+
 AnyRecord: TypeAlias = (
-    Began | Accepted | Prepared | ViewChanged | ViewEntered | Snapshotted | Stabilised
+    Began
+    | Accepted
+    | Prepared
+    | ViewChanged
+    | ViewEntered
+    | Snapshotted
+    | Stabilised
+    | Acknowledged
 )
 
 _encoder = msgspec.msgpack.Encoder()

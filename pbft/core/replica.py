@@ -60,6 +60,8 @@ CLOSING: tuple[Rule, ...] = (
     ordering.look_for_bodies,
     ordering.forward,
     execution.answer,
+    execution.answer_reads,
+    execution.acknowledge,
     retransmission.fetch,
     retransmission.answer,
     state_transfer.ask,

@@ -13,6 +13,7 @@ from pbft.core.messages import Checkpoint, NewView, Prepare, ViewChange
 from pbft.core.protocol import checkpointing, execution, view_change
 from pbft.core.records import (
     Accepted,
+    Acknowledged,
     AnyRecord,
     Prepared,
     Snapshotted,
@@ -78,6 +79,8 @@ def _apply(state: ReplicaState, ingress: Ingress, record: AnyRecord) -> None:
             _accepted(state, ingress, record)
         case Prepared():
             _prepared(state, ingress, record)
+        case Acknowledged(sequence):
+            state.acknowledged = max(state.acknowledged, sequence)
         case _:
             pass
 

@@ -1,6 +1,6 @@
 """What a replicated service must offer to the core: a deterministic state machine (OSDI'99 §2)."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -34,6 +34,16 @@ class Service(Protocol):
 
     def restore(self, snapshot: bytes) -> None:
         """Take the place of the state. Raises any exception if `snapshot` is not one."""
+        ...
+
+
+@runtime_checkable
+class Queries(Protocol):
+    """A service that can also be read outside the order, where the cluster has fast reads."""
+
+    def query(self, operation: bytes) -> bytes:
+        """What `execute` would give, for an operation that changes nothing and depends on the
+        state alone. Raises any exception for every other operation: it is ordered then."""
         ...
 
 

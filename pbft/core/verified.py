@@ -17,6 +17,7 @@ from pbft.core.messages import (
     NewView,
     Prepare,
     PrePrepare,
+    Read,
     Request,
     Signed,
     Status,
@@ -102,4 +103,5 @@ Verified: TypeAlias = (
     | FetchBatch
     | FetchChunk
     | Chunk
+    | Read
 )

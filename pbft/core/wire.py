@@ -102,5 +102,10 @@ def results_digest(results: tuple[bytes, ...]) -> Digest:
     return digest(b"pbft results", *results)
 
 
+def digest_of(results: tuple[bytes, ...] | Digest) -> Digest:
+    """Of results as a reply carries them: computed, where they came whole."""
+    return results_digest(results) if isinstance(results, tuple) else results
+
+
 NULL_BATCH = encode_body(Batch(time=0, requests=()))
 NULL_DIGEST = batch_digest(NULL_BATCH)

@@ -8,7 +8,7 @@ The limits keep an answer to a full request of operations well inside one messag
 
 from bisect import bisect_left, insort
 from itertools import pairwise
-from typing import Annotated, Protocol, TypeAlias, TypeVar
+from typing import Annotated, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 from msgspec import Meta, Struct
@@ -81,6 +81,13 @@ def encode(operation: Operation) -> bytes:
     return _encoder.encode(operation)
 
 
+def _decoded(operation: bytes) -> Operation:
+    try:
+        return _operations.decode(operation)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise KeyValueError(f"not a key-value operation: {error}") from None
+
+
 class KeyValueService:
     """The replicated state: a dictionary, snapshotted in key order.
 
@@ -93,10 +100,7 @@ class KeyValueService:
 
     def execute(self, operation: bytes, context: Context) -> bytes:
         """Apply one operation. Raises `KeyValueError`, with the state as it was."""
-        try:
-            request = _operations.decode(operation)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise KeyValueError(f"not a key-value operation: {error}") from None
+        request = _decoded(operation)
         match request:
             case Put(key, value):
                 self._set(key, value)
@@ -109,6 +113,15 @@ class KeyValueService:
                 return self._swap(request)
             case Scan():
                 return _encoder.encode(self._scan(request))
+
+    def query(self, operation: bytes) -> bytes:
+        """What a get or a scan gives, outside the order. Raises `KeyValueError` for others."""
+        match _decoded(operation):
+            case Get(key):
+                return _encoder.encode(self._data.get(key))
+            case Scan() as scan:
+                return _encoder.encode(self._scan(scan))
+        raise KeyValueError("only a get or a scan can be answered outside the order")
 
     def _set(self, key: bytes, value: bytes) -> None:
         old = self._data.get(key)
@@ -175,8 +188,16 @@ class Caller(Protocol):
     async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes: ...
 
 
+@runtime_checkable
+class Reader(Caller, Protocol):
+    """A client that can also read outside the order."""
+
+    async def read(self, operation: bytes, *, timeout: float | None = None) -> bytes: ...
+
+
 class KeyValueClient:
-    """The key-value operations over a client. Each raises what `Client.call` raises, and waits
+    """The key-value operations over a client; gets and scans are fast reads where it and its
+    cluster have them. Each raises what `Client.call` raises, and waits
     at most `timeout` seconds (none: as long as the client's own default says)."""
 
     def __init__(self, client: Caller, *, timeout: float | None = None) -> None:
@@ -205,7 +226,10 @@ class KeyValueClient:
         return await self._ask(Scan(prefix, start, limit), _pairs)
 
     async def _ask(self, operation: Operation, decoder: "msgspec.msgpack.Decoder[T]") -> T:
-        result = await self._client.call(encode(operation), timeout=self._timeout)
+        client = self._client
+        reading = isinstance(client, Reader) and isinstance(operation, Get | Scan)
+        ask = client.read if reading and isinstance(client, Reader) else client.call
+        result = await ask(encode(operation), timeout=self._timeout)
         try:
             return decoder.decode(result)
         except msgspec.MsgspecError as error:

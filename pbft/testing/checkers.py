@@ -14,10 +14,12 @@ from pbft.core.messages import (
     Prepare,
     PrePrepare,
     Proposal,
+    ReadReply,
     ViewChange,
 )
 from pbft.core.records import (
     Accepted,
+    Acknowledged,
     AnyRecord,
     Prepared,
     Snapshotted,
@@ -53,6 +55,7 @@ class Checkers:
         self._votes: dict[tuple[object, ...], object] = {}
         self._entered: dict[tuple[ReplicaId, int], bytes] = {}
         self._durable: dict[ReplicaId, Durable] = {}
+        self._acknowledged: dict[ReplicaId, SequenceNumber] = {}
         self._oracle = oracle
 
     def complain(self, text: str) -> None:
@@ -126,6 +129,8 @@ class Checkers:
             case ViewEntered(raw):
                 said.add((NewView, raw))
                 self._accepted_view(replica, raw)
+            case Acknowledged(sequence):
+                self._acknowledged[replica] = sequence
             case Snapshotted(sequence, root, _):
                 said.add((Checkpoint, sequence, root))
                 self._same_root(replica, sequence, root)
@@ -150,6 +155,9 @@ class Checkers:
     def sent(self, replica: ReplicaId, send: Send) -> None:
         """A message of a correct replica leaves: no vote against an earlier one, across restarts
         too, and none before its record is durable."""
+        known = self._acknowledged.get(replica, 0)
+        if isinstance(send.message, ReadReply) and send.message.sequence != known:
+            self.complain(f"persistence: replica {replica} answered a read from another state")
         for place, statement, need in _statements(replica, send):
             if self._votes.setdefault(place, statement) != statement:
                 self.complain(f"votes: replica {replica} contradicts itself about {place[:4]}")

@@ -13,6 +13,8 @@ from pbft.testing.byzantine import ADVERSARIES
 
 REAL_KEYS_EVERY = 16
 """Every so many seeds run on Ed25519 in place of tags."""
+FAST_READS_EVERY = 4
+"""Every so many seeds, the cluster answers reads outside the order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
     """The plan of a seed. More than f traitors are the control: twins that collude and fork, or,
     where n leaves room for one fault more before two quorums can fork, silent all together."""
     rng = random.Random(f"plan {seed} {replicas} {traitors}")
-    config = _configuration(rng, replicas)
+    config = _configuration(rng, replicas, fast_reads=seed % FAST_READS_EVERY == 1)
     count = config.f if traitors is None else traitors
     excess = count > config.f
     twins = excess and count >= 2 * config.quorum - replicas
@@ -90,7 +92,7 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
     )
 
 
-def _configuration(rng: random.Random, n: int) -> Configuration:
+def _configuration(rng: random.Random, n: int, *, fast_reads: bool) -> Configuration:
     interval = rng.choice((4, 8))
     return Configuration(
         cluster_id=rng.randbytes(16),
@@ -104,6 +106,7 @@ def _configuration(rng: random.Random, n: int) -> Configuration:
         timeout_max_ns=4 * SECOND,
         status_interval_ns=200 * MILLISECOND,
         chunk_bytes=256,
+        fast_reads=fast_reads,
     )
 
 

@@ -321,6 +321,9 @@ class Simulation:
         for completed in effects.completed:
             workload.answers[completed.call] = completed.result
             workload.answered_at[completed.call] = self.now
+            if completed.read_at is not None:
+                self.faults["fast read"] += 1
+                workload.read_at[completed.call] = completed.read_at
         for send in effects.messages:
             self._sign_off(send)
             self._post(name, send)

@@ -14,6 +14,9 @@ from pbft.core.ids import MILLISECOND, ClientId
 from pbft.core.messages import Request
 from pbft.services.kv import CompareAndSwap, Delete, Get, Put, Scan, encode
 
+READS = {encode(Get(b""))[1:2], encode(Scan(b"", b"", 1))[1:2]}
+"""The tags of operations that change nothing."""
+
 
 def random_operation(rng: random.Random) -> bytes:
     """Few keys, so that operations meet; now and then not an operation at all."""
@@ -42,6 +45,9 @@ class Workload:
         """When each call was made."""
         self.answers: dict[int, bytes] = {}
         self.answered_at: dict[int, int] = {}
+        self.operations: dict[int, bytes] = {}
+        self.read_at: dict[int, int] = {}
+        """Of calls answered outside the order: the sequence number that they saw."""
         self._rng = rng
         self._left = operations
         self._at_once = rng.choice((1, 1, 4))
@@ -58,7 +64,10 @@ class Workload:
         """Call as long as there is room, and it is time."""
         while self._left and now >= self.next_at and self._has_room():
             self._left -= 1
-            self.asked[self.session.call(random_operation(self._rng))] = now
+            operation = random_operation(self._rng)
+            call = self.session.call(operation, read=operation[1:2] in READS)
+            self.asked[call] = now
+            self.operations[call] = operation
             self.next_at = now + self._rng.randrange(self._think_ns + 1)
 
     def _has_room(self) -> bool:

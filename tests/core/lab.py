@@ -5,6 +5,7 @@ replica and collects effects. Nothing here knows the replica's insides.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from pbft.core.authentication import Authentication, Ed25519Verifier
 from pbft.core.config import Configuration
@@ -60,7 +61,7 @@ class Journal:
 
 def configuration(n: int = 4, **changes: int) -> Configuration:
     """Small numbers, so that edges are near: K = 8, L = 16."""
-    values: dict[str, int] = {"checkpoint_interval": 8, "window": 16, **changes}
+    values: dict[str, Any] = {"checkpoint_interval": 8, "window": 16, **changes}
     return Configuration(cluster_id=CLUSTER, n=n, **values)
 
 

@@ -15,6 +15,8 @@ from pbft.core.messages import (
     Prepare,
     PrePrepare,
     Proposal,
+    Read,
+    ReadReply,
     Reply,
     Request,
     Signable,
@@ -48,6 +50,8 @@ LINK: list[LinkMessage] = [
     FetchChunk(128, 5),
     Chunk(128, 5, 6, b"data", (D, D)),
     Reply(2, 99, D, 17, (b"\x00ok", b"\x01no"), 3),
+    Read(2**40, 3, (b"get",)),
+    ReadReply(2**40, 3, 17, D, 2),
 ]
 
 EVERY: list[AnyMessage] = [*SIGNABLE, *LINK]

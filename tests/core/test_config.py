@@ -23,6 +23,7 @@ GOOD = Configuration(cluster_id=bytes(16), n=4)
         ({"batch_max_bytes": 1024}, "batch_max_bytes"),
         ({"status_interval_ns": 600_000_000}, "status_interval_ns"),
         ({"checkpoint_interval": True}, "checkpoint_interval"),
+        ({"fast_reads": 1}, "fast_reads must be true or false"),
     ],
 )
 def test_each_rule_is_named(changes: dict[str, object], sentence: str) -> None:
@@ -38,6 +39,8 @@ def test_the_digest_covers_every_field() -> None:
             other = value // 2 + 1
         if field.name == "request_timeout_ns":
             other = value + 4
+        if field.name == "fast_reads":
+            other = not value
         changed = replace(GOOD, **{field.name: other})  # type: ignore[arg-type]
         assert changed.digest != GOOD.digest
 

@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 Q = "tests/traps/test_quorums_and_votes.py"
 V = "tests/traps/test_view_change.py"
 S = "tests/traps/test_state_and_persistence.py"
+FAST = "tests/core/test_fast_reads.py"
 CORE = "pbft/core"
 PROTOCOL = "pbft/core/protocol"
 
@@ -417,9 +418,58 @@ STATE = (
         "T32",
         "one reply is enough",
         f"{CORE}/client_session.py",
-        "if len(matching) < self._config.weak_quorum:",
+        "if len(matching) < self._enough:",
         "if not matching:",
         "tests/core/test_client_session.py",
+    ),
+    mutant(
+        "T32",
+        "f+1 replies are enough beside fast reads",
+        f"{CORE}/client_session.py",
+        "enough = config.quorum if config.fast_reads else config.weak_quorum",
+        "enough = config.weak_quorum",
+        f"{FAST}::test_t32_with_fast_reads_an_ordered_call_waits_for_q_replies",
+    ),
+    mutant(
+        "T32",
+        "fast reads match on the results alone",
+        f"{CORE}/client_reads.py",
+        "reading.answers[reply.replica] = (reply.sequence, digest)",
+        "reading.answers[reply.replica] = (0, digest)",
+        f"{FAST}::test_t32_equal_results_at_different_sequence_numbers_are_no_answer",
+    ),
+    mutant(
+        "T32",
+        "f+1 answers are enough for a fast read",
+        f"{CORE}/client_reads.py",
+        "if count >= self._config.quorum and results is not None:",
+        "if count >= self._config.weak_quorum and results is not None:",
+        FAST,
+    ),
+    mutant(
+        "T34",
+        "nothing is durable before a client hears of it",
+        f"{PROTOCOL}/execution.py",
+        "        turn.record(Acknowledged(state.executed))\n",
+        "",
+        f"{FAST}::test_t34_how_far_we_have_executed_is_durable_before_a_client_hears_of_it",
+        f"{FAST}::test_t34_a_restarted_replica_answers_no_read_from_an_older_state",
+    ),
+    mutant(
+        "T34",
+        "a restarted replica reads from the state it has",
+        f"{PROTOCOL}/execution.py",
+        "if not sound or state.executed < state.acknowledged:",
+        "if not sound:",
+        f"{FAST}::test_t34_a_restarted_replica_answers_no_read_from_an_older_state",
+    ),
+    mutant(
+        "T54",
+        "a diverged replica answers reads",
+        f"{PROTOCOL}/execution.py",
+        "sound = state.voting and not state.checkpoints.diverged and state.transfer.target is None",
+        "sound = True",
+        f"{FAST}::test_a_diverged_or_transferring_replica_answers_no_read",
     ),
     mutant(
         "T32",

@@ -156,6 +156,18 @@ def test_a_snapshot_that_is_none_is_refused_and_changes_nothing(kind: str) -> No
     assert service.snapshot() == before
 
 
+def test_a_query_gives_what_executing_would_and_changes_nothing() -> None:
+    service = KeyValueService()
+    service.execute(encode(Put(b"k", b"v")), CONTEXT)
+    before = service.snapshot()
+    for read in (Get(b"k"), Get(b"none"), Scan(b"", b"", 10)):
+        assert service.query(encode(read)) == service.execute(encode(read), CONTEXT)
+    for other in (encode(Put(b"k", b"")), encode(Delete(b"k")), b"nonsense"):
+        with pytest.raises(KeyValueError):
+            service.query(other)
+    assert service.snapshot() == before
+
+
 def test_the_typed_client_says_when_another_service_answers() -> None:
     class Other:
         async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:

@@ -1,5 +1,7 @@
 """T29-T35, T41, T45-T56: checkpoints, clients, persistence, and what walking the design found."""
 
+from typing import Any
+
 import pytest
 
 from pbft.core.config import Configuration
@@ -482,5 +484,6 @@ def test_a_request_of_another_client_over_a_clients_link_is_dropped() -> None:
 def test_limits_must_be_positive(limit: str) -> None:
     from pbft.core.errors import ConfigurationError
 
+    changes: dict[str, Any] = {limit: 0}
     with pytest.raises(ConfigurationError, match=limit):
-        Configuration(cluster_id=bytes(16), n=4, **{limit: 0})
+        Configuration(cluster_id=bytes(16), n=4, **changes)

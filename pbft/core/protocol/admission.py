@@ -20,6 +20,7 @@ from pbft.core.messages import (
     Prepare,
     PrePrepare,
     Proposal,
+    Read,
     Request,
     StableProof,
     Status,
@@ -29,6 +30,7 @@ from pbft.core.messages import (
 from pbft.core.messages import BatchBody as BatchBodyMessage
 from pbft.core.protocol import (
     checkpointing,
+    execution,
     ordering,
     retransmission,
     state_transfer,
@@ -42,6 +44,7 @@ Handler = Callable[[ReplicaState, Turn, Principal, Any], None]
 
 HANDLERS: dict[type, Handler] = {
     Request: ordering.on_request,
+    Read: execution.on_read,
     Proposal: ordering.on_proposal,
     Prepare: ordering.on_prepare,
     Commit: ordering.on_commit,
@@ -63,7 +66,7 @@ def refusal(state: ReplicaState, peer: Principal, message: AnyMessage) -> str | 
     """Why `message` is dropped unverified, or none. Raises `DecodeError` on malformed insides."""
     if type(message) not in HANDLERS:
         return "not for a replica"
-    if not isinstance(peer, int) and not isinstance(message, Request):
+    if not isinstance(peer, int) and not isinstance(message, Request | Read):
         return "clients send requests only"
     judge = JUDGES.get(type(message))
     return None if judge is None else judge(state, peer, message)
@@ -78,6 +81,15 @@ def _request(state: ReplicaState, peer: Principal, message: Request) -> str | No
         return "request of another client"
     key = (message.client, message.timestamp)
     return _old(key in state.requests.waiting or message.timestamp <= state.sessions.floor(key[0]))
+
+
+def _read(state: ReplicaState, peer: Principal, message: Read) -> str | None:
+    if not state.config.fast_reads:
+        return "read without fast reads"
+    if isinstance(peer, int):
+        return "read of no client"
+    most = state.config.request_max_operations
+    return "read with too many operations" if len(message.operations) > most else None
 
 
 def _vote(state: ReplicaState, peer: Principal, message: Prepare | Commit) -> str | None:
@@ -140,6 +152,7 @@ def _stable(state: ReplicaState, peer: Principal, message: StableProof) -> str |
 
 JUDGES: dict[type, Callable[[ReplicaState, Principal, Any], str | None]] = {
     Request: _request,
+    Read: _read,
     Prepare: _vote,
     Commit: _vote,
     Proposal: _proposal,

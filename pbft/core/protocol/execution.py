@@ -4,10 +4,14 @@ What a batch may not decide before it is ordered is decided here, from replicate
 whether a request is a duplicate or below its session's floor, and the agreed time (T48).
 """
 
+from collections.abc import Callable
+
 from pbft.core.effects import Executed
-from pbft.core.ids import ClientId, RequestKey, SequenceNumber
-from pbft.core.messages import Reply, Request, Signed
-from pbft.core.service import OK, REFUSED, Context
+from pbft.core.errors import ServiceError
+from pbft.core.ids import ClientId, Digest, Principal, RequestKey, SequenceNumber
+from pbft.core.messages import Read, ReadReply, Reply, Request, Signed
+from pbft.core.records import Acknowledged
+from pbft.core.service import OK, REFUSED, Context, Queries
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.state.sessions import Answer, decode_image
 from pbft.core.turn import Turn
@@ -18,6 +22,8 @@ SLOTS_PER_RULE = 32
 MAX_REFUSAL_BYTES = 512
 WHOLE_RESULTS_BYTES = 256
 """Results up to here are sent by every replica: a digest would hardly be smaller."""
+READS_PER_TURN = 8
+"""Of one client."""
 TOO_LARGE = REFUSED + b"ResultTooLarge: the operation took effect, its result cannot be sent"
 
 
@@ -71,7 +77,9 @@ def _apply(
 ) -> None:
     message = request.message
     context = Context(message.client, sequence, state.sessions.time)
-    results = _results(state, message, context)
+    results = _results(
+        state, message.operations, lambda operation: state.service.execute(operation, context)
+    )
     answer = Answer(message.timestamp, request_digest(request.raw), sequence, results)
     config = state.config
     if state.sessions.close(message.client, answer, config.client_window, config.session_max_bytes):
@@ -80,13 +88,15 @@ def _apply(
     _reply(state, turn, message.client, answer, designated)
 
 
-def _results(state: ReplicaState, message: Request, context: Context) -> tuple[bytes, ...]:
+def _results(
+    state: ReplicaState, operations: tuple[bytes, ...], run: Callable[[bytes], bytes]
+) -> tuple[bytes, ...]:
     """A result per operation. What would make the reply too large is replaced by a refusal: the
     operation *did* take effect, equally everywhere, and the client is told so."""
     results: list[bytes] = []
     room = state.config.reply_max_bytes
-    for operation in message.operations:
-        result = _result(state, operation, context)
+    for operation in operations:
+        result = _result(operation, run)
         if len(result) > room:
             result = TOO_LARGE
         room -= len(result)
@@ -94,10 +104,10 @@ def _results(state: ReplicaState, message: Request, context: Context) -> tuple[b
     return tuple(results)
 
 
-def _result(state: ReplicaState, operation: bytes, context: Context) -> bytes:
+def _result(operation: bytes, run: Callable[[bytes], bytes]) -> bytes:
     """A value, or the refusal that the service raised: both are results, equal everywhere."""
     try:
-        return OK + state.service.execute(operation, context)
+        return OK + run(operation)
     except Exception as refusal:  # the service's own exception is the outcome, whatever it is
         text = f"{type(refusal).__name__}: {refusal}"
         return REFUSED + text.encode("utf-8", "replace")[:MAX_REFUSAL_BYTES]
@@ -120,7 +130,6 @@ def _reply(state: ReplicaState, turn: Turn, client: ClientId, answer: Answer, wh
     if state.checkpoints.diverged:
         return
     view = state.views.view
-    whole = whole or answer.weight <= WHOLE_RESULTS_BYTES
     turn.reply(
         client,
         Reply(
@@ -128,10 +137,59 @@ def _reply(state: ReplicaState, turn: Turn, client: ClientId, answer: Answer, wh
             answer.timestamp,
             answer.request,
             answer.sequence,
-            answer.results if whole else results_digest(answer.results),
+            _said(answer.results, whole),
             state.me,
         ),
     )
+
+
+def _said(results: tuple[bytes, ...], whole: bool) -> tuple[bytes, ...] | Digest:
+    """Results as a reply carries them."""
+    whole = whole or sum(map(len, results)) <= WHOLE_RESULTS_BYTES
+    return results if whole else results_digest(results)
+
+
+# -- reads outside the order (§5.1) -----------------------------------------------------------
+
+
+def on_read(state: ReplicaState, turn: Turn, peer: Principal, read: Read) -> None:
+    """Let it wait for the end of the turn."""
+    waiting = state.requests.reads.setdefault(str(peer), [])
+    if len(waiting) < READS_PER_TURN:
+        waiting.append(read)
+    else:
+        state.drops["client has too many reads waiting"] += 1
+
+
+def answer_reads(state: ReplicaState, turn: Turn) -> bool:
+    """From the executed state alone: nothing in it is tentative (T36). Whoever cannot vouch for
+    its state, or has been further than it is now, leaves the answer to others (T34)."""
+    waiting, state.requests.reads = state.requests.reads, {}
+    sound = state.voting and not state.checkpoints.diverged and state.transfer.target is None
+    if not sound or state.executed < state.acknowledged:
+        return False
+    service = state.service
+    run = service.query if isinstance(service, Queries) else _no_queries
+    for client, reads in waiting.items():
+        for read in reads:
+            results = _said(
+                _results(state, read.operations, run), read.nonce % state.config.n == state.me
+            )
+            reply = ReadReply(read.session, read.nonce, state.executed, results, state.me)
+            turn.reply(client, reply)
+    return False
+
+
+def _no_queries(operation: bytes) -> bytes:
+    raise ServiceError("this service answers nothing outside the order")
+
+
+def acknowledge(state: ReplicaState, turn: Turn) -> bool:
+    """With fast reads, how far we have executed is durable before a client hears of it (T34)."""
+    if state.config.fast_reads and turn.effects.replies and state.executed > state.acknowledged:
+        state.acknowledged = state.executed
+        turn.record(Acknowledged(state.executed))
+    return False
 
 
 def install(state: ReplicaState, sequence: SequenceNumber, image: bytes) -> None:

@@ -28,6 +28,7 @@ WRITERS: dict[str, frozenset[str]] = {
     "requests": frozenset({"ordering", "execution", "view_change"}),
     "sessions": frozenset({"execution"}),
     "executed": frozenset({"execution"}),
+    "acknowledged": frozenset({"execution"}),
     "checkpoints": frozenset({"checkpointing"}),
     "views": frozenset({"view_change"}),
     "transfer": frozenset({"state_transfer"}),
@@ -46,13 +47,15 @@ MAX_EVIDENCE = 64
 @dataclass(slots=True)
 class ReplicaState:
     """`voting` is false for a replica that started without records, until a quorum has told it
-    that nobody holds a vote of its own (T35)."""
+    that nobody holds a vote of its own (T35). `acknowledged`: with fast reads, how far clients may
+    know that we had executed, in this life or an earlier one."""
 
     config: Configuration
     me: ReplicaId
     authentication: Authentication
     service: Service
     executed: SequenceNumber = 0
+    acknowledged: SequenceNumber = 0
     voting: bool = False
     log: Log = field(default_factory=Log)
     requests: Requests = field(default_factory=Requests)

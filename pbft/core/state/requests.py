@@ -8,7 +8,7 @@ client's waiting requests are bounded, so no load of others' evicts the oldest.
 from dataclasses import dataclass, field
 
 from pbft.core.ids import ClientId, RequestKey, Timestamp
-from pbft.core.messages import Request, Signed
+from pbft.core.messages import Read, Request, Signed
 
 
 @dataclass(slots=True)
@@ -22,6 +22,8 @@ class Requests:
     unforwarded: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
     retried: dict[RequestKey, bool] = field(default_factory=dict)
     """Executed requests whose reply was asked for again; whether by the client itself."""
+    reads: dict[ClientId, list[Read]] = field(default_factory=dict)
+    """Fast reads to be answered at the end of this turn."""
 
     def oldest(self) -> RequestKey | None:
         """The request that has waited longest."""

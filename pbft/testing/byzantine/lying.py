@@ -14,6 +14,7 @@ from pbft.core.messages import (
     FetchBatch,
     NewView,
     PrePrepare,
+    ReadReply,
     Reply,
     StableProof,
     Status,
@@ -28,7 +29,7 @@ class LieToClients(Behaviour):
     """Every reply is wrong, whether it holds the results or their digest."""
 
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
-        if not isinstance(send.message, Reply):
+        if not isinstance(send.message, Reply | ReadReply):
             return (send,)
         results = send.message.results
         lies = results_digest(()) if isinstance(results, bytes) else _lies(results)
@@ -44,7 +45,7 @@ class WithholdResults(Behaviour):
 
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
         message = send.message
-        if not isinstance(message, Reply) or isinstance(message.results, bytes):
+        if not isinstance(message, Reply | ReadReply) or isinstance(message.results, bytes):
             return (send,)
         digest = results_digest(message.results)
         return (self.say(send, msgspec.structs.replace(message, results=digest)),)
