@@ -268,6 +268,7 @@ class Client:
             message_bytes=MAX_MESSAGE_BYTES,
             reassembly_bytes=2 * MAX_MESSAGE_BYTES,
             pending_bytes=PENDING_BYTES,
+            bulk_bytes=8 * cluster.config.request_max_bytes,
         )
         return await open_endpoint(
             self._name,

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 BURST_DATAGRAMS = 512
 """At most so many from each socket are absorbed before the core acts."""
 PENDING_BYTES = 256 * 1024
+BULK_BYTES = 2 * MAX_MESSAGE_BYTES
+"""Of large messages sent to one other replica, kept for the fragments that get lost."""
 
 
 class ReplicaLike(Protocol):
@@ -204,14 +206,16 @@ class Node:
             alarm,
             self._me.port,
             {each.name: each.keys.link for each in others},
-            self._limits(MAX_MESSAGE_BYTES, 2 * MAX_MESSAGE_BYTES, PENDING_BYTES),
+            self._limits(MAX_MESSAGE_BYTES, 2 * MAX_MESSAGE_BYTES, PENDING_BYTES, BULK_BYTES),
         )
         self._ends = (replicas,)
         clients = await self._endpoint(
             alarm,
             self._me.client_port,
             {name: keys.link for name, keys in self._cluster.clients.items()},
-            self._limits(config.request_max_bytes, 8 * config.request_max_bytes, 0),
+            self._limits(
+                config.request_max_bytes, 8 * config.request_max_bytes, 0, config.reply_max_bytes
+            ),
         )
         self._ends = (replicas, clients)
         now = time.monotonic_ns()
@@ -219,9 +223,9 @@ class Node:
             await replicas.open(each.name, each.host, each.port, now)
         await replicas.flush(now)
 
-    def _limits(self, message: int, reassembly: int, pending: int) -> EndpointLimits:
+    def _limits(self, message: int, reassembly: int, pending: int, bulk: int) -> EndpointLimits:
         datagram_bytes = self._cluster.file.transport.datagram_bytes
-        return EndpointLimits(datagram_bytes, message, reassembly, pending)
+        return EndpointLimits(datagram_bytes, message, reassembly, pending, bulk)
 
     async def _endpoint(
         self, alarm: Alarm, port: int, peers: dict[str, bytes], limits: EndpointLimits

@@ -3,6 +3,9 @@
 `post` cuts a message into frames once, whoever gets it; `flush`, once per turn, joins what waits
 for each peer into as few datagrams as possible and seals them. While a peer's handshake runs a
 bounded amount waits for it, newest last; the protocol repeats whatever is lost.
+
+A message of several datagrams goes through the peer's `Bulk`: it leaves at a gentle pace, and the
+peer asks for the fragments that it misses.
 """
 
 import os
@@ -15,8 +18,9 @@ from pbft.core.errors import ConfigurationError
 from pbft.core.ids import MILLISECOND, SECOND
 from pbft.crypto.links import SEAL_OVERHEAD, Drop, Links, Outgoing
 from pbft.crypto.noise import LinkPrivateKey
-from pbft.transport.frames import MIN_ROOM, Fragment, FrameError, frames, pack, unpack
-from pbft.transport.reassembly import Reassembly, ReassemblyLimits
+from pbft.transport.bulk import PACE_NS, Bulk
+from pbft.transport.frames import MIN_ROOM, Fragment, FrameError, Missing, frames, pack, unpack
+from pbft.transport.reassembly import ASK_NS, Reassembly, ReassemblyLimits
 from pbft.transport.udp import Address, IngressLimits, UdpSocket, resolve
 
 REASSEMBLY_AGE_NS = 10 * SECOND
@@ -29,12 +33,14 @@ LOOK_NS = 100 * MILLISECOND
 class EndpointLimits:
     """Sizes in bytes. Of one peer: `message_bytes` is the largest message taken, and
     `reassembly_bytes` what its unfinished messages may occupy. `pending_bytes` is what waits for
-    a peer that has no session yet."""
+    a peer that has no session yet, and `bulk_bytes` what is kept of the large messages sent to it,
+    for the fragments that it may ask for again; the newest of them may exceed it."""
 
     datagram_bytes: int
     message_bytes: int
     reassembly_bytes: int
     pending_bytes: int
+    bulk_bytes: int
     ingress: IngressLimits = field(default_factory=IngressLimits)
 
     @property
@@ -69,8 +75,16 @@ class Endpoint:
         self._room = limits.datagram_bytes - SEAL_OVERHEAD
         self._reassembly: dict[str, Reassembly] = {}
         self._outbox: dict[str, list[bytes]] = {}
+        self._large: list[tuple[str, list[bytes]]] = []
+        self._bulk: dict[str, Bulk] = {}
+        self._sending: dict[str, Bulk] = {}
+        """Those that have something waiting."""
         self._handshakes: list[Outgoing] = []
         self._look_at: int | None = None
+        self._tend_at: int | None = None
+        """When gaps are to be asked about, or what was sent grows old."""
+        self._send_at: int | None = None
+        """When the pace lets more of a large message go."""
         self.mismatched: set[str] = set()
         """Peers that run with another cluster file."""
 
@@ -102,6 +116,9 @@ class Endpoint:
     def post(self, peers: Iterable[str], kind: int, data: bytes) -> None:
         """A message for each of `peers`, to leave with the next flush."""
         cut = frames(kind, data, self._room)
+        if len(cut) > 1:
+            self._large += ((peer, cut) for peer in peers)
+            return
         outbox = self._outbox
         for peer in peers:
             if peer in outbox:
@@ -114,17 +131,52 @@ class Endpoint:
         handshakes, self._handshakes = self._handshakes, []
         for datagram in handshakes:
             await self._socket.send(datagram.data, datagram.address)
-        if not self._outbox:
-            return
+        if self._outbox:
+            await self._flush_small(now)
+        if self._large:
+            self._keep_large(now)
+        if self._sending:
+            await self._flush_bulk(now)
+
+    async def _flush_small(self, now: int) -> None:
         outbox, self._outbox = self._outbox, {}
         for peer, waiting in outbox.items():
             if not self._links.established(peer):
                 self._hold(peer, waiting)
                 continue
-            for payload in pack(waiting, self._room):
-                sealed = self._links.seal(peer, payload, now)
-                if sealed is not None:
-                    await self._socket.send(sealed.data, sealed.address)
+            await self._send(peer, waiting, now)
+
+    async def _flush_bulk(self, now: int) -> None:
+        """What the pace lets go of large messages."""
+        self._send_at = None
+        for peer, bulk in tuple(self._sending.items()):
+            if self._links.established(peer):
+                await self._send(peer, bulk.take(now), now)
+                self._send_at = now + PACE_NS
+            if not bulk.waiting:
+                del self._sending[peer]
+        if not self._sending:
+            self._send_at = None
+
+    async def _send(self, peer: str, waiting: list[bytes], now: int) -> None:
+        for payload in pack(waiting, self._room):
+            sealed = self._links.seal(peer, payload, now)
+            if sealed is not None:
+                await self._socket.send(sealed.data, sealed.address)
+
+    def _keep_large(self, now: int) -> None:
+        large, self._large = self._large, []
+        for peer, cut in large:
+            bulk = self._bulk.get(peer)
+            if bulk is None:
+                bulk = self._bulk[peer] = Bulk(self._limits.bulk_bytes, self._drops)
+            size = bulk.held_bytes + sum(map(len, cut))
+            if size > self._limits.pending_bytes and not self._links.established(peer):
+                self._drops["sent to a peer without a session"] += 1
+            else:
+                bulk.post(cut, now)
+                self._sending[peer] = bulk
+                self._tend_before(bulk.deadline)
 
     def _hold(self, peer: str, waiting: list[bytes]) -> None:
         """Keep the newest of what waits for a session."""
@@ -164,12 +216,22 @@ class Endpoint:
             self._drops["malformed frames"] += 1
             return
         for frame in found:
-            if type(frame) is not Fragment:
+            if isinstance(frame, Fragment):
+                whole = self._reassembly_of(peer).add(frame, now)
+                if whole is not None:
+                    arrivals.append(Arrival(peer, frame.kind, whole))
+                else:
+                    self._tend_before(now + ASK_NS)
+            elif isinstance(frame, Missing):
+                self._repeat(peer, frame, now)
+            else:
                 arrivals.append(Arrival(peer, frame.kind, frame.data))
-                continue
-            whole = self._reassembly_of(peer).add(frame, now)
-            if whole is not None:
-                arrivals.append(Arrival(peer, frame.kind, whole))
+
+    def _repeat(self, peer: str, missing: Missing, now: int) -> None:
+        bulk = self._bulk.get(peer)
+        if bulk is not None:
+            bulk.repeat(missing, now)
+            self._sending[peer] = bulk
 
     def _reassembly_of(self, peer: str) -> Reassembly:
         found = self._reassembly.get(peer)
@@ -179,15 +241,34 @@ class Endpoint:
 
     @property
     def deadline(self) -> int | None:
-        """When `expire` wants to be called (monotonic ns); none for ends that open no links."""
-        return self._look_at
+        """When `expire` and `flush` want to be called (monotonic ns); none while nothing is due."""
+        due = (self._look_at, self._tend_at, self._send_at)
+        return min((at for at in due if at is not None), default=None)
 
     def expire(self, now: int) -> None:
-        """Repeat handshakes that are due; they leave with the next flush."""
+        """Repeat handshakes and ask for fragments that are due; they leave with the next flush."""
         if self._look_at is not None and self._look_at <= now:
             self._handshakes += self._links.expire(now)
             due = self._links.deadline()
             self._look_at = now + LOOK_NS if due is None else min(due, now + LOOK_NS)
+        if self._tend_at is not None and self._tend_at <= now:
+            self._tend(now)
+
+    def _tend(self, now: int) -> None:
+        """Ask each peer for what is missing; forget what was sent long ago."""
+        self._tend_at = None
+        for peer, reassembly in self._reassembly.items():
+            questions = reassembly.ask(now)
+            if questions:
+                self._outbox.setdefault(peer, []).extend(questions)
+            self._tend_before(reassembly.deadline)
+        for bulk in self._bulk.values():
+            bulk.expire(now)
+            self._tend_before(bulk.deadline)
+
+    def _tend_before(self, at: int | None) -> None:
+        if at is not None and (self._tend_at is None or at < self._tend_at):
+            self._tend_at = at
 
     async def close(self) -> None:
         """May be called again."""

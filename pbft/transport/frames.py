@@ -2,10 +2,12 @@
 
     whole:    kind (1) | length (2) | data
     fragment: kind + 0x80 (1) | length (2) | name (8) | part (2) | parts (2) | data
+    missing:  3 (1) | length (2) | name (8) | first part (2) | a bit for each part from there
 
 Small messages share a datagram; one that does not fit is cut into fragments that do. A message's
 name is a keyed digest of its bytes, so a re-sent message fills the gaps of its first sending: a
 NEW-VIEW of 200 fragments arrives over a lossy network although no single sending of it does (T39).
+Its receiver also names the fragments that it misses, for the sender to send just those again.
 """
 
 import os
@@ -23,12 +25,17 @@ MESSAGE = 1
 CONTROL = 2
 """A question about a replica's status, or its answer."""
 KINDS = (MESSAGE, CONTROL)
+MISSING = 3
+"""Which fragments of a message have not arrived: between the two transports."""
 
 NAME_BYTES = 8
 _FRAGMENT = 0x80
 _HEADER = Struct(">BH")
 _PART = Struct(">8sHH")
+_FIRST = Struct(">8sH")
 _MAX_COUNT = 0xFFFF
+MISSING_BITMAP_BYTES = 64
+"""So many times eight parts at most are asked for by one frame."""
 MIN_ROOM = _HEADER.size + _PART.size + MAX_MESSAGE_BYTES // _MAX_COUNT + 1
 _KEY = os.urandom(32)
 
@@ -52,7 +59,14 @@ class Fragment(NamedTuple):
     data: bytes
 
 
-Frame: TypeAlias = Whole | Fragment
+class Missing(NamedTuple):
+    """The sender of this lacks `parts`, in ascending order, of what the receiver calls `name`."""
+
+    name: bytes
+    parts: tuple[int, ...]
+
+
+Frame: TypeAlias = Whole | Fragment | Missing
 
 
 def frames(kind: int, message: bytes, room: int) -> list[bytes]:
@@ -67,6 +81,27 @@ def frames(kind: int, message: bytes, room: int) -> list[bytes]:
     return [
         _HEADER.pack(kind | _FRAGMENT, len(cut)) + _PART.pack(name, part, count) + cut
         for part, cut in enumerate(cuts)
+    ]
+
+
+def name_of(fragment: bytes) -> bytes:
+    """The name in one of several `frames` of a message."""
+    return fragment[_HEADER.size : _HEADER.size + NAME_BYTES]
+
+
+def missing_frames(name: bytes, parts: Iterable[int]) -> list[bytes]:
+    """Frames that ask for `parts` (ascending) of the message that the peer calls `name`."""
+    windows: list[tuple[int, bytearray]] = []
+    for part in parts:
+        if not windows or part >= windows[-1][0] + 8 * MISSING_BITMAP_BYTES:
+            windows.append((part, bytearray()))
+        first, bits = windows[-1]
+        at, bit = divmod(part - first, 8)
+        bits.extend(bytes(at + 1 - len(bits)))
+        bits[at] |= 1 << bit
+    return [
+        _HEADER.pack(MISSING, _FIRST.size + len(bits)) + _FIRST.pack(name, first) + bits
+        for first, bits in windows
     ]
 
 
@@ -96,6 +131,8 @@ def unpack(payload: bytes) -> Sequence[Frame]:
             at += 3
             if kind in KINDS:
                 found.append(Whole(kind, payload[at : at + size]))
+            elif kind == MISSING:
+                found.append(_missing(payload, at, size))
             else:
                 found.append(_fragment(kind, payload, at, size))
                 at += _PART.size
@@ -115,3 +152,12 @@ def _fragment(kind: int, payload: bytes, at: int, size: int) -> Fragment:
         raise FrameError("a fragment outside its message")
     at += _PART.size
     return Fragment(kind & ~_FRAGMENT, name, part, parts, payload[at : at + size])
+
+
+def _missing(payload: bytes, at: int, size: int) -> Missing:
+    name, first = _FIRST.unpack_from(payload, at)
+    bitmap = payload[at + _FIRST.size : at + size]
+    if not 0 < len(bitmap) <= MISSING_BITMAP_BYTES:
+        raise FrameError("a bitmap of no parts, or of too many")
+    bits = int.from_bytes(bitmap, "little")
+    return Missing(name, tuple(first + at for at in range(bits.bit_length()) if bits >> at & 1))

@@ -2,15 +2,28 @@
 
 The link says whose fragments they are, so a peer that floods crowds out nobody but itself. When a
 bound is reached, what has had no news for longest goes first: whatever was lost is sent again.
+
+A message that stays unfinished while nothing more of it arrives is asked for by its missing parts:
+at first soon, then ever more rarely while that brings nothing, and a bounded number of times.
 """
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from pbft.transport.frames import Fragment
+from pbft.core.ids import MILLISECOND
+from pbft.transport.frames import Fragment, missing_frames
 
 FRAGMENT_COST_BYTES = 128
 """What keeping one fragment costs beside its data, in the books at least."""
+
+ASK_NS = 20 * MILLISECOND
+"""How long nothing of an unfinished message has arrived when its gaps are asked for at first."""
+ASK_MAX_NS = 640 * MILLISECOND
+"""The same after many questions in vain: each doubles the wait."""
+ASKS = 16
+"""Questions about one message."""
+FINISHED_NAMES = 256
+"""Names of finished messages remembered: a late copy of a fragment is not worth a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,33 @@ class Partial:
     size: int = 0
     cost: int = 0
     touched: int = 0
+    again: bool = False
+    """A message of this name has been finished before."""
+    asks: int = 0
+    asked_at: int | None = None
+    """When its gaps were asked for, if nothing has arrived since."""
+    wait: int = ASK_NS
+
+    @property
+    def ask_at(self) -> int | None:
+        """When to ask for what is missing; never for what is likely a late copy of a fragment."""
+        if self.asks >= ASKS or (self.again and 2 * len(self.parts) < self.count):
+            return None
+        return (self.touched if self.asked_at is None else self.asked_at) + self.wait
+
+    def news(self, now: int) -> None:
+        """A fragment has arrived: how long the answer took is how long to wait for the next."""
+        self.touched = now
+        if self.asked_at is not None:
+            self.wait = min(max(2 * (now - self.asked_at), ASK_NS), ASK_MAX_NS)
+            self.asked_at = None
+
+    def ask(self, name: bytes, now: int) -> list[bytes]:
+        """The question."""
+        self.asks += 1
+        self.asked_at = now
+        self.wait = min(2 * self.wait, ASK_MAX_NS)
+        return missing_frames(name, (at for at in range(self.count) if at not in self.parts))
 
 
 class Reassembly:
@@ -40,6 +80,7 @@ class Reassembly:
         self._limits = limits
         self._drops = drops
         self._partial: dict[bytes, Partial] = {}
+        self._finished: dict[bytes, None] = {}
         self._bytes = 0
 
     @property
@@ -51,12 +92,13 @@ class Reassembly:
         """The whole message, once `fragment` completes it. `now` is monotonic nanoseconds."""
         partial = self._partial.pop(fragment.name, None)
         if partial is None:
-            partial = Partial(fragment.parts, fragment.kind)
+            again = fragment.name in self._finished
+            partial = Partial(fragment.parts, fragment.kind, again=again)
         elif (partial.count, partial.kind) != (fragment.parts, fragment.kind):
             self._partial[fragment.name] = partial
             self._drops["fragment that contradicts others"] += 1
             return None
-        partial.touched = now
+        partial.news(now)
         if fragment.part not in partial.parts:
             self._keep(partial, fragment)
         if partial.size > self._limits.message_bytes:
@@ -64,10 +106,31 @@ class Reassembly:
             return None
         if len(partial.parts) == partial.count:
             self._bytes -= partial.cost
+            self._finish(fragment.name)
             return b"".join(partial.parts[index] for index in range(partial.count))
         self._partial[fragment.name] = partial
         self._shrink(now)
         return None
+
+    @property
+    def deadline(self) -> int | None:
+        """When `ask` has something to ask (monotonic ns)."""
+        times = (each.ask_at for each in self._partial.values())
+        return min((at for at in times if at is not None), default=None)
+
+    def ask(self, now: int) -> list[bytes]:
+        """Frames for the peer: what has been missing for long enough."""
+        questions: list[bytes] = []
+        for name, partial in self._partial.items():
+            if partial.ask_at is not None and partial.ask_at <= now:
+                questions += partial.ask(name, now)
+        return questions
+
+    def _finish(self, name: bytes) -> None:
+        self._finished.pop(name, None)
+        self._finished[name] = None
+        if len(self._finished) > FINISHED_NAMES:
+            del self._finished[next(iter(self._finished))]
 
     def _keep(self, partial: Partial, fragment: Fragment) -> None:
         cost = len(fragment.data) + FRAGMENT_COST_BYTES

@@ -651,6 +651,22 @@ WORLD = (
         "tests/transport/test_frames.py",
     ),
     mutant(
+        "T39",
+        "nobody asks for missing fragments",
+        "pbft/transport/endpoint.py",
+        "            questions = reassembly.ask(now)\n",
+        "            questions: list[bytes] = []\n",
+        "tests/transport/test_endpoint.py",
+    ),
+    mutant(
+        "T40",
+        "a peer draws as many repetitions as it likes",
+        "pbft/transport/bulk.py",
+        "            elif left < len(posted.frames[part]):\n",
+        "            elif False:\n",
+        "tests/transport/test_bulk.py",
+    ),
+    mutant(
         "T40",
         "the ingress queue has no bound",
         "pbft/transport/udp.py",

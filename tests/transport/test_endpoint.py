@@ -14,11 +14,12 @@ from pbft.core.errors import ConfigurationError
 from pbft.crypto.noise import LinkPrivateKey
 from pbft.transport.alarm import Alarm
 from pbft.transport.endpoint import Arrival, Endpoint, EndpointLimits, open_endpoint
-from pbft.transport.frames import CONTROL, MESSAGE
+from pbft.transport.frames import CONTROL, MESSAGE, missing_frames
 from pbft.transport.loop import run
+from pbft.transport.udp import Address
 
 HOST = "127.0.0.1"
-LIMITS = EndpointLimits(1200, 1_000_000, 2_000_000, 10_000)
+LIMITS = EndpointLimits(1200, 2_000_000, 4_000_000, 10_000, 4_000_000)
 KEYS = {name: LinkPrivateKey.generate(os.urandom) for name in ("a", "b", "mallory")}
 
 
@@ -195,6 +196,55 @@ def test_another_cluster_file_at_the_other_end_is_noticed_on_both_sides() -> Non
 def test_datagrams_too_small_for_the_largest_message_are_refused() -> None:
     async def main() -> None:
         with pytest.raises(ConfigurationError, match="datagram_bytes must be at least"):
-            await Party("a").start(("b",), EndpointLimits(100, 1, 1, 1))
+            await Party("a").start(("b",), EndpointLimits(100, 1, 1, 1, 1))
+
+    run(main())
+
+
+def lossy(party: Party, loss: float, seed: int) -> None:
+    """Lose a share of what `party` sends, handshakes apart."""
+    dice = random.Random(seed)
+    send = party.end._socket.send
+
+    async def sometimes(data: bytes, address: Address) -> None:
+        if dice.random() >= loss:
+            await send(data, address)
+
+    party.end._socket.send = sometimes  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.2])
+def test_large_messages_get_through_a_lossy_network_in_one_sending(loss: float) -> None:
+    async def main() -> None:
+        dice = random.Random(4)
+        wanted = [dice.randbytes(size) for size in (200_000, 1_000_000)]
+        async with pair() as (one, other):
+            await one.open(other)
+            await until(lambda: one.end.established("b") and other.end.established("a"))
+            lossy(one, loss, 5)
+            lossy(other, loss, 6)
+            for data in wanted:
+                one.post("b", data)
+                other.post("a", data)
+            await until(lambda: len(one.arrived) == len(other.arrived) == 2, 10)
+            assert sorted(each.data for each in other.arrived) == sorted(wanted)
+            assert sorted(each.data for each in one.arrived) == sorted(wanted)
+
+    run(main())
+
+
+def test_questions_from_a_peer_that_was_sent_nothing_come_to_nothing() -> None:
+    async def main() -> None:
+        async with pair() as (one, other):
+            await one.open(other)
+            await until(lambda: one.end.established("b"))
+            for question in missing_frames(bytes(8), range(0xFFFF)):
+                sealed = one.end._links.seal("b", question, time.monotonic_ns())
+                assert sealed is not None
+                await one.end._socket.send(sealed.data, sealed.address)
+            _, before = other.end.counts
+            one.post("b", b"fine")
+            await until(lambda: bool(other.arrived))
+            assert other.end.counts[1] == before
 
     run(main())

@@ -11,10 +11,14 @@ from pbft.transport.frames import (
     CONTROL,
     MESSAGE,
     MIN_ROOM,
+    MISSING_BITMAP_BYTES,
     Fragment,
     FrameError,
+    Missing,
     Whole,
     frames,
+    missing_frames,
+    name_of,
     pack,
     unpack,
 )
@@ -23,7 +27,8 @@ ROOM = 200
 
 
 def unpacked(payloads: list[bytes]) -> list[Whole | Fragment]:
-    return [frame for payload in payloads for frame in unpack(payload)]
+    found = [frame for payload in payloads for frame in unpack(payload)]
+    return [frame for frame in found if not isinstance(frame, Missing)]
 
 
 def test_small_messages_share_a_payload() -> None:
@@ -77,13 +82,22 @@ def test_a_cut_payload_is_refused(size: int) -> None:
     "payload",
     [
         b"\x03\x00\x00",
+        b"\x04\x00\x00",
         b"\x00\x00\x01x",
         b"\x81\x00\x01" + bytes(8) + b"\x00\x02\x00\x02" + b"x",
         b"\x81\x00\x01" + bytes(8) + b"\x00\x00\x00\x01" + b"x",
         b"\x81\x00\x00" + bytes(8) + b"\x00\x00\x00\x02",
         b"\xff\x00\x01" + bytes(8) + b"\x00\x00\x00\x02" + b"x",
     ],
-    ids=["kind", "no kind", "part beyond", "one part", "empty part", "fragment of no kind"],
+    ids=[
+        "nothing asked",
+        "kind",
+        "no kind",
+        "part beyond",
+        "one part",
+        "empty part",
+        "fragment of no kind",
+    ],
 )
 def test_what_is_no_frame_is_refused(payload: bytes) -> None:
     with pytest.raises(FrameError):
@@ -96,4 +110,34 @@ def test_no_bytes_raise_anything_else(payload: bytes) -> None:
         found = unpack(payload)
     except FrameError:
         return
-    assert sum(len(frame.data) for frame in found) <= len(payload)
+    data = [frame.data for frame in found if not isinstance(frame, Missing)]
+    assert sum(map(len, data)) <= len(payload)
+
+
+@given(st.sets(st.integers(0, 0xFFFF), min_size=1, max_size=60))
+def test_a_question_names_exactly_the_parts_that_are_missing(parts: set[int]) -> None:
+    asked = missing_frames(b"eight by", sorted(parts))
+    assert max(map(len, asked)) <= MIN_ROOM
+    found = [frame for payload in pack(asked, ROOM) for frame in unpack(payload)]
+    assert all(isinstance(frame, Missing) and frame.name == b"eight by" for frame in found)
+    named = [at for frame in found if isinstance(frame, Missing) for at in frame.parts]
+    assert named == sorted(parts)
+
+
+def test_a_question_about_every_part_of_the_largest_message_is_short() -> None:
+    asked = missing_frames(bytes(8), range(0xFFFF))
+    assert sum(map(len, asked)) < 0xFFFF // 8 * 5 // 4
+
+
+@pytest.mark.parametrize("bitmap", [b"", bytes(MISSING_BITMAP_BYTES + 1)], ids=["none", "long"])
+def test_a_question_with_another_bitmap_is_refused(bitmap: bytes) -> None:
+    size = (10 + len(bitmap)).to_bytes(2, "big")
+    with pytest.raises(FrameError):
+        unpack(b"\x03" + size + bytes(8) + b"\0\0" + bitmap)
+
+
+def test_a_name_is_found_in_each_of_a_messages_fragments() -> None:
+    cut = frames(MESSAGE, bytes(1000), ROOM)
+    first = unpack(cut[0])[0]
+    assert isinstance(first, Fragment)
+    assert {name_of(frame) for frame in cut} == {first.name}

@@ -5,8 +5,14 @@ from collections import Counter
 
 import pytest
 
-from pbft.transport.frames import MESSAGE, Fragment, frames, unpack
-from pbft.transport.reassembly import FRAGMENT_COST_BYTES, Reassembly, ReassemblyLimits
+from pbft.transport.frames import MESSAGE, Fragment, Missing, frames, unpack
+from pbft.transport.reassembly import (
+    ASK_NS,
+    FINISHED_NAMES,
+    FRAGMENT_COST_BYTES,
+    Reassembly,
+    ReassemblyLimits,
+)
 
 ROOM = 100
 LIMITS = ReassemblyLimits(held_bytes=100_000, messages=4, age_ns=1000, message_bytes=50_000)
@@ -103,3 +109,49 @@ def test_any_flood_stays_within_the_bounds() -> None:
         name = bytes([dice.randrange(20)] * 8)
         whole.add(Fragment(MESSAGE, name, dice.randrange(count), count, bytes(1200)), now)
         assert whole.held_bytes <= LIMITS.held_bytes
+
+
+def test_gaps_are_asked_for_once_nothing_more_has_arrived_for_a_while() -> None:
+    each = parts(message(1))
+    whole, _ = reassembly()
+    assert whole.deadline is None
+    for at, part in enumerate(each):
+        if at not in (3, 7):
+            whole.add(part, at)
+    due = len(each) - 1 + ASK_NS
+    assert whole.deadline == due
+    assert whole.ask(due - 1) == []
+    (question,) = whole.ask(due)
+    assert unpack(question) == [Missing(each[0].name, (3, 7))]
+    assert whole.deadline == due + 2 * ASK_NS
+
+
+def test_the_wait_for_an_answer_follows_how_long_answers_take() -> None:
+    each = parts(message(1))
+    whole, _ = reassembly()
+    whole.add(each[0], 0)
+    assert whole.ask(ASK_NS)
+    whole.add(each[1], 5 * ASK_NS)
+    assert whole.deadline == 5 * ASK_NS + 8 * ASK_NS
+
+
+def test_a_late_copy_of_a_finished_message_is_not_asked_about_but_a_second_sending_is() -> None:
+    each = parts(message(1))
+    whole, _ = reassembly()
+    for part in each:
+        whole.add(part, 0)
+    whole.add(each[4], 1)
+    assert whole.deadline is None
+    assert whole.ask(100 * ASK_NS) == []
+    for part in each[: len(each) // 2 + 1]:
+        whole.add(part, 2)
+    assert whole.ask(2 + ASK_NS)
+
+
+def test_names_of_finished_messages_are_bounded() -> None:
+    whole, _ = reassembly()
+    for number in range(2 * FINISHED_NAMES):
+        name = number.to_bytes(8, "big")
+        whole.add(Fragment(MESSAGE, name, 0, 2, b"a"), 0)
+        assert whole.add(Fragment(MESSAGE, name, 1, 2, b"b"), 0) == b"ab"
+    assert len(whole._finished) == FINISHED_NAMES

@@ -92,10 +92,11 @@ class Server:
         )
         try:
             while not self._stopping:
-                await self._alarm.wait(None)
+                await self._alarm.wait(end.deadline)
                 now = time.monotonic_ns()
                 for arrival in end.take(BURST_DATAGRAMS, now):
                     self._answer(end, arrival.peer, arrival.data)
+                end.expire(now)
                 await end.flush(now)
                 if end.waiting:
                     self._alarm.ring()
@@ -256,6 +257,7 @@ async def _endpoint(
             MAX_MESSAGE_BYTES,
             2 * MAX_MESSAGE_BYTES,
             PENDING_BYTES,
+            2 * MAX_MESSAGE_BYTES,
         ),
         drops=Counter(),
         wake=alarm.ring,
