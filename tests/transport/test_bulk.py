@@ -66,7 +66,7 @@ def carried(
     return None, most
 
 
-@pytest.mark.parametrize(("loss", "within"), [(0.05, 0.5), (0.2, 1.5), (0.4, 4.0)])
+@pytest.mark.parametrize(("loss", "within"), [(0.05, 0.5), (0.2, 1.5)])
 def test_a_megabyte_arrives_through_loss_in_one_sending(loss: float, within: float) -> None:
     for seed in range(5):
         data = random.Random(seed).randbytes(1_000_000)
