@@ -12,16 +12,18 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from pbft import control
-from pbft.cluster import REPLICA_PREFIX, Cluster, replica_name
+from pbft.cluster import KEYS, REPLICA_PREFIX, Cluster, replica_name
 from pbft.control import StatusQuery, StatusReport
 from pbft.core.client_session import ClientEffects, ClientSession
 from pbft.core.errors import ConfigurationError, PbftError, RejectedError, UnansweredError
 from pbft.core.ids import Instant, Packet, ReplicaId, View
 from pbft.core.service import OK
 from pbft.core.wire import MAX_MESSAGE_BYTES
+from pbft.timestamps import TimestampMark
 from pbft.transport.alarm import Alarm, instant
 from pbft.transport.endpoint import Endpoint, EndpointLimits, open_endpoint
 from pbft.transport.frames import CONTROL, MESSAGE
@@ -75,6 +77,7 @@ class Client:
         self._driver: asyncio.Task[None] | None = None
         self._cluster: Cluster
         self._session: ClientSession
+        self._mark: TimestampMark
         self._alarm: Alarm
         self._end: Endpoint
 
@@ -206,6 +209,7 @@ class Client:
         deadline = self._session.deadline
         if deadline is not None and deadline <= now.monotonic:
             self._apply(self._session.expire(now))
+        self._mark.keep_ahead(self._session.next_timestamp)
         self._end.expire(now.monotonic)
         await self._end.flush(now.monotonic)
         if self._end.waiting:
@@ -253,11 +257,13 @@ class Client:
         self._identity = self._cluster.identity(
             self._directory, self._name, passphrase=self._passphrase
         )
+        path = Path(self._directory) / KEYS / f"{self._name}.timestamp"
+        self._mark = TimestampMark(path, time.time_ns() // 1000)
         self._session = ClientSession(
             self._cluster.config,
             self._name,
             signer=self._identity.signing,
-            first_timestamp=time.time_ns() // 1000,
+            first_timestamp=self._mark.first,
         )
 
     async def _open_endpoint(self) -> Endpoint:

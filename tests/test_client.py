@@ -17,6 +17,8 @@ from pbft.services.kv import Get, KeyValueClient, Put, encode
 from pbft.transport.loop import run
 from tests.local_cluster import PROTOCOL, make_cluster, make_node, running
 
+WINDOW = {"client_window": 4}
+
 
 def test_many_calls_at_once_travel_together(tmp_path: Path) -> None:
     async def main() -> None:
@@ -163,6 +165,37 @@ def test_two_clients_do_not_disturb_each_other(tmp_path: Path) -> None:
                 *(KeyValueClient(other).put(b"other %d" % n, b"") for n in range(100)),
             )
             assert len(await KeyValueClient(one).scan(limit=1000)) == 200
+
+    run(main())
+
+
+def test_a_clock_that_was_set_back_brings_no_timestamp_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the mark, the second life's puts are below the floor, or answered from the table."""
+    now = time.time_ns()
+
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c", protocol={**PROTOCOL, **WINDOW})
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*nodes):
+            for life in range(3):
+                back = now - life * 3600 * 10**9
+                monkeypatch.setattr("pbft.client.time.time_ns", lambda back=back: back)
+                async with Client(tmp_path / "c") as client:
+                    for number in range(6):
+                        await KeyValueClient(client).put(b"k", b"%d.%d" % (life, number))
+                    assert await KeyValueClient(client).get(b"k") == b"%d.5" % life
+
+    run(main())
+
+
+def test_a_mark_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        (tmp_path / "c" / "keys" / "client-0.timestamp.new").mkdir()
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            await Client(tmp_path / "c").__aenter__()
 
     run(main())
 

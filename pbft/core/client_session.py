@@ -108,6 +108,11 @@ class ClientSession:
         return claimed[self._config.f] if len(claimed) > self._config.f else 0
 
     @property
+    def next_timestamp(self) -> Timestamp:
+        """What the next request will carry."""
+        return self._timestamp
+
+    @property
     def pending(self) -> int:
         """Calls that somebody waits for."""
         reads = self._reads

@@ -407,6 +407,14 @@ STATE = (
         "tests/core/state/test_sessions.py",
     ),
     mutant(
+        "T30",
+        "a client trusts its clock",
+        "pbft/timestamps.py",
+        "self.first = max(now, self._read())",
+        "self.first = now",
+        "tests/test_timestamps.py",
+    ),
+    mutant(
         "T31",
         "waits end by their own body only",
         f"{PROTOCOL}/execution.py",
