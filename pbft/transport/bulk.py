@@ -19,8 +19,8 @@ AGE_NS = 5 * SECOND
 """How long a message is kept once it was posted last; what has not left by then never does."""
 REPEATS = 8
 """How often one fragment is sent again for being missed, per posting of its message."""
-PACE_BYTES_PER_SECOND = 64 * 1024 * 1024
-BURST_BYTES = 256 * 1024
+PACE_BYTES_PER_SECOND = 128 * 1024 * 1024
+BURST_BYTES = 512 * 1024
 """What leaves for one peer at once: several senders' bursts fit a kernel buffer of 4 MiB."""
 PACE_NS = 1 * MILLISECOND
 """How long a sender waits that has used up its burst."""
