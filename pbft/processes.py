@@ -48,6 +48,7 @@ class Processes:
         for child in children:
             if child.poll() is None:
                 child.send_signal(signal.SIGTERM)
+                child.send_signal(signal.SIGCONT)  # one that is suspended would not hear
         until = time.monotonic() + STOP_SECONDS
         for child in children:
             try:
@@ -60,6 +61,14 @@ class Processes:
         """SIGKILL: the crash of one child."""
         self._children[name].kill()
         self._children[name].wait()
+
+    def suspend(self, name: int) -> None:
+        """SIGSTOP, until `resume`."""
+        self._children[name].send_signal(signal.SIGSTOP)
+
+    def resume(self, name: int) -> None:
+        """SIGCONT."""
+        self._children[name].send_signal(signal.SIGCONT)
 
     def pid(self, name: int) -> int:
         """Of child `name`."""

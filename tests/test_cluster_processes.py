@@ -1,8 +1,6 @@
 """A handful of tests over real replica processes and real UDP sockets."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -149,9 +147,9 @@ def test_a_replica_that_was_suspended_catches_up(starter: Starter) -> None:
         async with client(cluster) as asking:
             kv = KeyValueClient(asking)
             await puts(kv, 0, 10)
-            os.kill(cluster.pid(3), signal.SIGSTOP)
+            cluster.suspend(3)
             await puts(kv, 10, 60)
-            os.kill(cluster.pid(3), signal.SIGCONT)
+            cluster.resume(3)
             seen = await until_level(asking, [0, 1, 2, 3])
             assert {each.view for each in seen} == {0}
             assert_agree(seen)

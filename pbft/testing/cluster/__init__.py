@@ -13,6 +13,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from pbft.cluster import Cluster
 from pbft.core.errors import PbftError
@@ -49,7 +50,7 @@ class ProcessCluster:
         self.cluster = cluster
         self._processes = Processes(logs=directory)
 
-    def __enter__(self) -> "ProcessCluster":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -66,12 +67,17 @@ class ProcessCluster:
             self._start(replica, (traitors or {}).get(replica))
 
     def _start(self, replica: ReplicaId, behaviour: str | None) -> None:
-        who = [str(self.directory), str(replica)]
+        who = [str(self.home(replica)), str(replica)]
         if behaviour is None:
             arguments = ["-m", "pbft", "replica", *who, "--with-parent", "--verbose"]
         else:
             arguments = ["-m", "pbft.testing.cluster.traitor", *who, behaviour]
         self._processes.start(replica, arguments)
+
+    def home(self, replica: ReplicaId) -> Path:
+        """The directory that this replica loads."""
+        del replica
+        return self.directory
 
     def start_unreplicated(self) -> None:
         """In place of the replicas: the same service in one process, without the protocol."""
@@ -86,8 +92,16 @@ class ProcessCluster:
         """SIGKILL: a crash."""
         self._processes.kill(replica)
 
+    def suspend(self, replica: ReplicaId) -> None:
+        """SIGSTOP: it does nothing and knows nothing of it, until resumed."""
+        self._processes.suspend(replica)
+
+    def resume(self, replica: ReplicaId) -> None:
+        """SIGCONT."""
+        self._processes.resume(replica)
+
     def pid(self, replica: ReplicaId) -> int:
-        """Of its process, to suspend it or to look at it."""
+        """Of its process, to look at it."""
         return self._processes.pid(replica)
 
     def check(self) -> None:

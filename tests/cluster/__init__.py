@@ -1,0 +1,1 @@
+"""Scenarios over real replica processes whose network and processes misbehave."""
