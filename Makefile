@@ -8,7 +8,7 @@ SOURCES := pbft crypto tests examples
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format mutants garbage bench lock clean
+.PHONY: help setup demo test check format mutants garbage soak bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ mutants: $(READY)  ## show that each trap's test fails when its rule is removed
 
 garbage: $(READY)  ## ten million datagrams of garbage, and a minute of it at a live port
 	$(BIN)/python -m tests.stress.garbage $(ARGS)
+
+soak: $(READY)  ## long runs of kills and restarts under load, on real processes
+	$(BIN)/python -m tests.stress.soak $(ARGS)
 
 bench: $(READY)  ## throughput and latency, with their conditions
 	$(BIN)/pbft bench $(ARGS)

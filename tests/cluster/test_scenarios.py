@@ -2,108 +2,14 @@
 replicas are in one view and one state within `BOUND` seconds, and no answer was lost or wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from pbft import Client
-from pbft.core.status import ReplicaStatus
-from pbft.testing.cluster.account import Account, Worker, until_level
-from pbft.testing.cluster.mesh import MeshCluster
 from pbft.testing.cluster.proxy import CUT, Conditions
+from tests.cluster.scene import EVERYBODY, TIMEOUT, scene
 
 pytestmark = pytest.mark.cluster
-
-TIMEOUT = 0.5
-PROTOCOL = {
-    "checkpoint_interval": 8,
-    "window": 32,
-    "request_timeout_ms": int(TIMEOUT * 1000),
-    "timeout_max_ms": 2000,
-}
-BOUND = 6.0
-"""Seconds from the end of the trouble to one view and one state: two of the longest timeouts for
-views that fail, a handshake's longest retry, and a busy machine."""
-EVERYBODY = range(4)
-WORKERS = 3
-
-
-class Scene:
-    """A running mesh with a load: workers that call through the proxy, and an onlooker beside."""
-
-    def __init__(self, mesh: MeshCluster, caller: Client, onlooker: Client) -> None:
-        self.mesh = mesh
-        self.onlooker = onlooker
-        self.account = Account()
-        self.workers = [
-            Worker(caller, f"worker-{number}", self.account) for number in range(WORKERS)
-        ]
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def work(self) -> None:
-        """Let the workers call until `rest`."""
-        for each in self.workers:
-            each.stopping = False
-        self._tasks = [asyncio.create_task(each.run(0.005)) for each in self.workers]
-
-    async def rest(self) -> None:
-        """Wait for the calls under way, and make no more."""
-        for each in self.workers:
-            each.stopping = True
-        await asyncio.gather(*self._tasks)
-
-    @property
-    def answered(self) -> int:
-        return sum(each.answered for each in self.workers)
-
-    async def answers(self, more: int, seconds: float = 2 * BOUND) -> None:
-        """Until so many more calls have been answered."""
-        wanted = self.answered + more
-        for _ in range(int(seconds * 100)):
-            if self.answered >= wanted or self.account.complaints:
-                return
-            await asyncio.sleep(0.01)
-        raise TimeoutError(f"{wanted - self.answered} of {more} answers are missing")
-
-    async def level(self, seconds: float = BOUND) -> list[ReplicaStatus]:
-        return await until_level(self.onlooker, EVERYBODY, seconds)
-
-    async def primary(self) -> int:
-        """Of the view that all are in, while they work."""
-        for _ in range(int(BOUND * 20)):
-            asked = (self.onlooker.status(each, timeout=BOUND) for each in EVERYBODY)
-            seen = [report.status for report in await asyncio.gather(*asked)]
-            if len({each.view for each in seen}) == 1 and all(each.active for each in seen):
-                return seen[0].primary
-            await asyncio.sleep(0.05)
-        raise TimeoutError(f"in several views: {seen}")
-
-    async def end_well(self) -> None:
-        """No more calls; all are level and every worker reads what it was told."""
-        await self.rest()
-        await self.level()
-        for each in self.workers:
-            await each.read_back()
-        assert self.account.complaints == []
-        assert self.answered > 0
-        await self.level()
-        self.mesh.check()
-
-
-@asynccontextmanager
-async def scene(directory: Path) -> AsyncIterator[Scene]:
-    with MeshCluster(directory, clients=2, protocol=PROTOCOL) as mesh:
-        mesh.start()
-        async with (
-            Client(mesh.seen_by("client-0"), identity="client-0") as caller,
-            Client(mesh.directory, identity="client-1") as onlooker,
-        ):
-            begun = Scene(mesh, caller, onlooker)
-            begun.work()
-            await begun.answers(30)
-            yield begun
 
 
 def test_a_primary_suspended_for_five_timeouts(tmp_path: Path) -> None:

@@ -347,6 +347,22 @@ VIEWS = (
         f"{V}::test_t27_a_replica_alone_in_the_next_view_follows_decisions",
     ),
     mutant(
+        "T27",
+        "nobody ever joins who is alone",
+        f"{PROTOCOL}/deadlines.py",
+        "    if views.moving(views.view + 1):\n",
+        "    if False:\n",
+        f"{V}::test_t27_a_replica_alone_in_a_later_view_is_joined_though_nobody_asks_anything",
+    ),
+    mutant(
+        "T27",
+        "a lonely liar has the primary replaced for ever",
+        f"{PROTOCOL}/deadlines.py",
+        "config.timeout_max_ns << doublings",
+        "config.timeout_max_ns",
+        f"{V}::test_t27_who_is_alone_again_and_again_is_joined_ever_later",
+    ),
+    mutant(
         "T28",
         "commit only at exactly q-1 prepares",
         f"{PROTOCOL}/ordering.py",
@@ -358,8 +374,8 @@ VIEWS = (
         "T37",
         "any progress feeds the timer",
         f"{PROTOCOL}/deadlines.py",
-        'return {("request", views.view, oldest): delay}',
-        'return {("request", views.view, state.executed): delay}',
+        'wanted["request", views.view, oldest] = delay',
+        'wanted["request", views.view, state.executed] = delay',
         f"{V}::test_t37_progress_of_others_does_not_save_a_primary_that_starves_one_client",
     ),
     mutant(

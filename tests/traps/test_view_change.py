@@ -289,6 +289,23 @@ def test_t27_a_replica_alone_in_the_next_view_follows_decisions() -> None:
     assert executed(lab.feed(lab.decision(0, 1, batch, (0, 1, 2)))) == [1]
 
 
+def test_t27_a_replica_alone_in_a_later_view_is_joined_though_nobody_asks_anything() -> None:
+    lab = Lab(me=2)
+    lab.feed(lab.view_change(3, 1))
+    assert started(lab.idle(7.9)) == []
+    assert started(lab.idle(0.2)) == [1]
+
+
+def test_t27_who_is_alone_again_and_again_is_joined_ever_later() -> None:
+    lab = Lab(me=1)
+    lab.feed(lab.view_change(3, 1))
+    assert started(lab.idle(8.1)) == [1]
+    assert entered(lab.feed(lab.view_change(2, 1))) == [1]
+    lab.feed(lab.view_change(3, 10**12))
+    assert started(lab.idle(15.9)) == []
+    assert started(lab.idle(0.2)) == [2]
+
+
 @pytest.mark.parametrize("n", [4, 5, 6, 7, 10])
 def test_t28_thresholds_are_reached_in_one_burst_at_any_size(n: int) -> None:
     lab = Lab(me=1, n=n)

@@ -4,6 +4,7 @@
 |---|---|---|
 | status, times fired | the next status | the status interval |
 | request, view, oldest | the oldest waiting request, in an active view (T37) | T * 2^k |
+| apart, view | a peer that left this view, alone: nobody else may ever follow it | its own |
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
 | fetch, times fired | bodies that were asked for (T20) | the status interval |
 | lag, executed | decisions up to a certified checkpoint, before its snapshot | 2 intervals |
@@ -16,6 +17,9 @@ from pbft.core.state.timers import TimerKey
 from pbft.core.turn import Turn
 
 LAG_INTERVALS = 2
+APART_DOUBLINGS = 6
+"""A peer alone in a later view is joined there after the longest timeout, then twice that, and so
+on: it may be correct and lost for this view (T27), or lie to have the primary replaced for ever."""
 
 
 def settle(state: ReplicaState, turn: Turn) -> None:
@@ -38,8 +42,8 @@ def _wanted(state: ReplicaState) -> dict[TimerKey, int]:
 
 
 def _suspicion(state: ReplicaState) -> dict[TimerKey, int]:
-    """At most one timer runs against the primary (§4.5.2). None while a transfer runs: what we
-    wait for may be in it."""
+    """At most one timer runs against the primary for a request or a view (§4.5.2). None while a
+    transfer runs: what we wait for may be in it."""
     views, config = state.views, state.config
     delay = config.timeout(views.backoff)
     if views.active and state.transfer.target is not None:
@@ -49,10 +53,16 @@ def _suspicion(state: ReplicaState) -> dict[TimerKey, int]:
         if views.moving(views.view) >= config.quorum:
             return {("new view", views.view): delay}
         return {}
-    oldest = state.requests.oldest()
-    if oldest is None or not state.voting:
+    if not state.voting:
         return {}
-    return {("request", views.view, oldest): delay}
+    wanted: dict[TimerKey, int] = {}
+    oldest = state.requests.oldest()
+    if oldest is not None:
+        wanted["request", views.view, oldest] = delay
+    if views.moving(views.view + 1):
+        doublings = min(state.timers.fired.get("apart", 0), APART_DOUBLINGS)
+        wanted["apart", views.view] = config.timeout_max_ns << doublings
+    return wanted
 
 
 def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
@@ -64,6 +74,8 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
             retransmission.fetch_again(state, turn)
         case "request":
             view_change.suspect(state, turn, "the oldest waiting request timed out")
+        case "apart":
+            view_change.suspect(state, turn, "a replica has been alone in a later view")
         case "new view":
             view_change.suspect(state, turn, "no new view, or no progress in it, in time")
         case "lag":

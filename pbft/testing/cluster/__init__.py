@@ -9,6 +9,8 @@ A traitor is an honest replica in a process whose effects pass through a Byzanti
 (`pbft.testing.cluster.traitor`); the honest processes are plain `pbft replica`.
 """
 
+import contextlib
+import random
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +23,11 @@ from pbft.core.ids import ReplicaId
 from pbft.processes import Processes
 
 HOST = "127.0.0.1"
+PORTS = range(20_000, 32_000)
 
 
 class ProcessError(PbftError):
-    """A replica process that ended by itself."""
+    """A replica process that ended by itself, or cannot be started."""
 
 
 class ProcessCluster:
@@ -112,12 +115,15 @@ class ProcessCluster:
 
 
 def free_ports(count: int) -> list[int]:
-    """UDP ports of loopback that nobody has now. Another process may take one before we do."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """UDP ports of loopback that nobody has now, below those that systems hand out: a socket bound
+    to any port does not get one of them before its replica does."""
+    with contextlib.ExitStack() as stack:
+        found: list[int] = []
+        for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+            sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            with contextlib.suppress(OSError):
+                sock.bind((HOST, port))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise ProcessError(f"there are no {count} free UDP ports on {HOST}")

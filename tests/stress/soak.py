@@ -1,0 +1,88 @@
+"""The long runs on real processes: `make soak`, or `python -m tests.stress.soak [--kills N]
+[--restarts N]`.
+
+Kills: under load all four replicas are killed at a random moment and started again, N times.
+Restarts: one replica after another is stopped and started under load, N times. No acknowledged
+operation may be lost or take effect twice, the state must be equal in the end, the first answer
+comes within 5 s of a restart of all, and a restart costs at most one view change, and only where
+it was the primary's.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.cluster.scene import EVERYBODY, Scene, scene
+
+FIRST_ANSWER_SECONDS = 5.0
+LEVEL_SECONDS = 30.0
+
+
+async def kills(directory: Path, rounds: int, dice: random.Random) -> list[str]:
+    """What did not hold."""
+    failures: list[str] = []
+    async with scene(directory) as now:
+        for number in range(rounds):
+            await asyncio.sleep(dice.uniform(0.1, 1.5))
+            for replica in EVERYBODY:
+                now.mesh.kill(replica)
+            now.mesh.start()
+            began = time.monotonic()
+            await now.answers(1, LEVEL_SECONDS)
+            first = time.monotonic() - began
+            print(f"kill {number + 1} of {rounds}: first answer after {first:.2f} s", flush=True)
+            if first > FIRST_ANSWER_SECONDS:
+                failures.append(f"kill {number + 1}: the first answer took {first:.2f} s")
+            now.mesh.check()
+        failures += await _end(now)
+    return failures
+
+
+async def restarts(directory: Path, rounds: int) -> list[str]:
+    """What did not hold."""
+    failures: list[str] = []
+    async with scene(directory) as now:
+        for number in range(rounds):
+            replica = number % len(EVERYBODY)
+            primary, view = await now.primary(), await now.view()
+            now.mesh.stop(replica)
+            now.mesh.start(replica)
+            await now.answers(20, LEVEL_SECONDS)
+            await now.caught_up(replica, LEVEL_SECONDS)
+            moved = await now.view() - view
+            print(f"restart {number + 1} of {rounds}: {moved} view changes", flush=True)
+            if moved > (replica == primary):
+                failures.append(f"restart {number + 1} of replica {replica} moved {moved} views")
+            now.mesh.check()
+        failures += await _end(now)
+    return failures
+
+
+async def _end(now: Scene) -> list[str]:
+    await now.rest()
+    await now.level(LEVEL_SECONDS)
+    await now.read_back()
+    print(f"{now.answered:,} answers, the longest gap {now.account.longest_gap():.2f} s")
+    return now.account.complaints
+
+
+def main() -> int:
+    """0 where everything held."""
+    parser = argparse.ArgumentParser(description="kill and restart replicas under load, for long")
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--restarts", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        failures = asyncio.run(kills(Path(scratch) / "k", args.kills, random.Random(args.seed)))
+        failures += asyncio.run(restarts(Path(scratch) / "r", args.restarts))
+    print("\n".join(failures) or "it held")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
