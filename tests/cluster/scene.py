@@ -1,7 +1,7 @@
 """A running cluster behind a proxy, its load, and somebody who looks on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -63,9 +63,11 @@ class Scene:
         told = "\n".join(map(str, await self.statuses()))
         raise TimeoutError(f"{wanted - self.answered} of {more} answers are missing:\n{told}")
 
-    async def level(self, seconds: float = BOUND) -> list[ReplicaStatus]:
-        self.mesh.check()
-        return await until_level(self.onlooker, EVERYBODY, seconds)
+    async def level(
+        self, seconds: float = BOUND, replicas: Sequence[int] = EVERYBODY
+    ) -> list[ReplicaStatus]:
+        """Until `replicas` are in one view and one state."""
+        return await until_level(self.onlooker, replicas, seconds)
 
     async def primary(self) -> int:
         """Of the view that all are in, while they work."""
@@ -106,6 +108,7 @@ class Scene:
     async def end_well(self) -> None:
         """No more calls; all are level and every worker reads what it was told."""
         await self.rest()
+        self.mesh.check()
         await self.level()
         await self.read_back()
         assert self.account.complaints == []

@@ -1,11 +1,13 @@
 """The long runs on real processes: `make soak`, or `python -m tests.stress.soak [--kills N]
-[--restarts N]`.
+[--restarts N] [--isolated N]`.
 
 Kills: under load all four replicas are killed at a random moment and started again, N times.
 Restarts: one replica after another is stopped and started under load, N times. No acknowledged
 operation may be lost or take effect twice, the state must be equal in the end, the first answer
 comes within 5 s of a restart of all, and a restart costs at most one view change, and only where
 it was the primary's.
+Isolated: one replica is alone for N timeouts, is healed, and then the primary is killed: the others
+need the one that was away.
 """
 
 import argparse
@@ -14,9 +16,10 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster.scene import EVERYBODY, Scene, scene
+from tests.cluster.scene import EVERYBODY, TIMEOUT, Scene, scene
 
 FIRST_ANSWER_SECONDS = 5.0
 LEVEL_SECONDS = 30.0
@@ -62,9 +65,27 @@ async def restarts(directory: Path, rounds: int) -> list[str]:
     return failures
 
 
-async def _end(now: Scene) -> list[str]:
+async def isolated(directory: Path, timeouts: int) -> list[str]:
+    """What did not hold."""
+    async with scene(directory) as now:
+        primary = await now.primary()
+        alone = (primary + 2) % len(EVERYBODY)
+        now.mesh.partition({alone}, set(EVERYBODY) - {alone})
+        began = time.monotonic()
+        while (away := time.monotonic() - began) < timeouts * TIMEOUT:
+            await now.answers(10, LEVEL_SECONDS)
+        now.mesh.heal()
+        now.mesh.kill(primary)
+        killed = time.monotonic()
+        await now.answers(10, LEVEL_SECONDS)
+        gap = time.monotonic() - killed
+        print(f"away for {away:.1f} s; then, without the primary, 10 answers in {gap:.2f} s")
+        return await _end(now, [each for each in EVERYBODY if each != primary])
+
+
+async def _end(now: Scene, replicas: Sequence[int] = EVERYBODY) -> list[str]:
     await now.rest()
-    await now.level(LEVEL_SECONDS)
+    await now.level(LEVEL_SECONDS, replicas)
     await now.read_back()
     print(f"{now.answered:,} answers, the longest gap {now.account.longest_gap():.2f} s")
     return now.account.complaints
@@ -75,10 +96,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="kill and restart replicas under load, for long")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--restarts", type=int, default=50)
+    parser.add_argument("--isolated", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        failures = asyncio.run(kills(Path(scratch) / "k", args.kills, random.Random(args.seed)))
+        failures = asyncio.run(isolated(Path(scratch) / "i", args.isolated))
+        failures += asyncio.run(kills(Path(scratch) / "k", args.kills, random.Random(args.seed)))
         failures += asyncio.run(restarts(Path(scratch) / "r", args.restarts))
     print("\n".join(failures) or "it held")
     return 1 if failures else 0
