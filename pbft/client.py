@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 
 from pbft import control
+from pbft.client_session import ClientEffects, ClientSession
 from pbft.cluster import KEYS, REPLICA_PREFIX, Cluster, replica_name
 from pbft.control import StatusQuery, StatusReport
-from pbft.core.client_session import ClientEffects, ClientSession
 from pbft.core.errors import ConfigurationError, PbftError, RejectedError, UnansweredError
 from pbft.core.ids import Instant, Packet, ReplicaId, View
 from pbft.core.service import OK
@@ -273,7 +273,7 @@ class Client:
             cluster.file.transport.datagram_bytes,
             message_bytes=MAX_MESSAGE_BYTES,
             reassembly_bytes=2 * MAX_MESSAGE_BYTES,
-            pending_bytes=PENDING_BYTES,
+            pending_bytes=PENDING_BYTES + cluster.config.request_max_bytes,
             bulk_bytes=8 * cluster.config.request_max_bytes,
         )
         return await open_endpoint(

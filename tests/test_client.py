@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from pbft import Client, PbftError
+from pbft.client_session import OVERHEAD_BYTES
 from pbft.core.errors import (
     ConfigurationError,
     RejectedError,
     RequestTooLargeError,
     UnansweredError,
 )
+from pbft.core.service import Context
 from pbft.services.kv import Get, KeyValueClient, Put, encode
 from pbft.transport.loop import run
+from tests.core.lab import Journal
 from tests.local_cluster import PROTOCOL, make_cluster, make_node, running
 
 WINDOW = {"client_window": 4}
@@ -165,6 +168,33 @@ def test_two_clients_do_not_disturb_each_other(tmp_path: Path) -> None:
                 *(KeyValueClient(other).put(b"other %d" % n, b"") for n in range(100)),
             )
             assert len(await KeyValueClient(one).scan(limit=1000)) == 200
+
+    run(main())
+
+
+class Mirror(Journal):
+    """Gives every operation back."""
+
+    def execute(self, operation: bytes, context: Context) -> bytes:
+        super().execute(b"%d" % len(operation), context)
+        return operation
+
+
+def test_the_largest_operations_go_and_come_back_in_parallel(tmp_path: Path) -> None:
+    async def main() -> None:
+        protocol = {**PROTOCOL, "request_timeout_ms": 2000}
+        cluster, identities = make_cluster(tmp_path / "c", protocol=protocol)
+        services = [Mirror() for _ in range(4)]
+        nodes = [make_node(cluster, identities, r, service=services[r]) for r in range(4)]
+        async with running(*nodes), Client(tmp_path / "c") as client:
+            largest = cluster.config.request_max_bytes - OVERHEAD_BYTES
+            sizes = (largest, 10, 300_000, 20_000, largest, 9_000)
+            sent = [bytes([n]) * size for n, size in enumerate(sizes)]
+            assert await asyncio.gather(*map(client.call, sent)) == sent
+            with pytest.raises(RequestTooLargeError, match="request_max_bytes"):
+                await client.call(bytes(largest + 1))
+        done = sorted(b"%d" % size for size in sizes)
+        assert max(sorted(each.operations) for each in services) == done
 
     run(main())
 

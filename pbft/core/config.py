@@ -13,6 +13,7 @@ from pbft.crypto.digests import digest
 
 CLUSTER_ID_BYTES = 16
 MAX_REPLICAS = 100
+MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,11 @@ class Configuration:
     """Sequence numbers that the primary keeps in flight; what waits meanwhile forms a batch."""
     batch_max_requests: int = 256
     batch_max_bytes: int = 256 * 1024
-    request_max_bytes: int = 64 * 1024
+    inline_max_bytes: int = 8 * 1024
+    """Requests above are sent to all replicas by their client, and named by digest in a batch."""
+    request_max_bytes: int = 1024 * 1024
+    client_max_bytes: int = 8 * 1024 * 1024
+    """Requests waiting per client, beside their number."""
     request_max_operations: int = 256
     reply_max_bytes: int = 5 * 1024 * 1024
     """All results of one request; a result beyond is replaced by a refusal that says so."""
@@ -88,8 +93,16 @@ class Configuration:
                 "timeout_max_ns must be >= request_timeout_ns",
             ),
             (
-                self.batch_max_bytes >= 2 * self.request_max_bytes,
-                "batch_max_bytes must be >= 2 request_max_bytes",
+                self.batch_max_bytes >= 2 * self.inline_max_bytes,
+                "batch_max_bytes must be >= 2 inline_max_bytes",
+            ),
+            (
+                self.inline_max_bytes <= self.request_max_bytes <= MAX_REQUEST_BYTES,
+                f"request_max_bytes must be from inline_max_bytes to {MAX_REQUEST_BYTES}",
+            ),
+            (
+                self.client_max_bytes >= self.request_max_bytes,
+                "client_max_bytes must be >= request_max_bytes",
             ),
             (
                 self.status_interval_ns * 2 <= self.request_timeout_ns,

@@ -42,7 +42,14 @@ from pbft.core.verified import (
     StableCheckpoint,
     Verified,
 )
-from pbft.core.wire import NULL_DIGEST, batch_digest, decode_batch, decode_signed
+from pbft.core.wire import (
+    NULL_DIGEST,
+    batch_digest,
+    decode_batch,
+    decode_signed,
+    referred,
+    request_digest,
+)
 
 GENESIS = StableCheckpoint(0, bytes(32), ())
 """Sequence number 0 is stable by definition: it needs no proof (§4.3)."""
@@ -148,8 +155,17 @@ class Ingress:
             raise DropError("malformed batch") from None
         if not 0 < len(batch.requests) <= self._config.batch_max_requests:
             raise DropError("batch with a wrong number of requests")
-        requests = tuple(self._batched(request) for request in batch.requests)
-        return Body(digest, raw, batch.time, requests)
+        names = [(index, referred(entry)) for index, entry in enumerate(batch.requests)]
+        references = tuple((index, name) for index, name in names if name is not None)
+        inline = [batch.requests[index] for index, name in names if name is None]
+        return Body(digest, raw, batch.time, tuple(map(self._batched, inline)), references)
+
+    def stored_body(self, raw: bytes, beside: tuple[bytes, ...]) -> Body:
+        """A batch from our own records, with its large requests. Raises `DropError`."""
+        body = self.body(raw)
+        if [name for _, name in body.references] != [request_digest(each) for each in beside]:
+            raise DropError("requests beside a batch that does not name them")
+        return body.made_whole([self._batched(each) for each in beside])
 
     def _batched(self, raw: bytes) -> Signed[Request]:
         request = self.signed(raw, Request)

@@ -233,8 +233,8 @@ class Signed(Struct, Generic[M], frozen=True):
 
 
 class Batch(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What a digest stands for: a proposed agreed time (wall ns) and whole signed requests, in
-    order (T8). The empty batch at time 0 is the null request (§4.4; T19)."""
+    """What a digest stands for: a proposed agreed time (wall ns) and signed requests, in order
+    (T8); large ones by their digest. The empty batch at time 0 is the null request (§4.4; T19)."""
 
     time: Number
     requests: Raws

@@ -31,8 +31,11 @@ class Began(Record, frozen=True, tag=1):
 
 
 class Accepted(Record, frozen=True, tag=2):
+    """`large`: the requests that the batch names by their digests, in its order."""
+
     pre_prepare: bytes
     batch: bytes
+    large: tuple[bytes, ...] = ()
 
 
 class Prepared(Record, frozen=True, tag=3):

@@ -96,7 +96,7 @@ def _view_changed(state: ReplicaState, ingress: Ingress, record: ViewChanged) ->
 
 def _accepted(state: ReplicaState, ingress: Ingress, record: Accepted) -> None:
     pp = ingress.pre_prepare(record.pre_prepare)
-    body = ingress.body(record.batch)
+    body = ingress.stored_body(record.batch, record.large)
     sequence = pp.message.sequence
     if sequence <= state.checkpoints.stable.sequence:
         return

@@ -2,6 +2,7 @@
 checked (T4, T15). The rules of the protocol see nothing else, so none of them verifies again.
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -28,12 +29,31 @@ from pbft.core.wire import NULL_BATCH, NULL_DIGEST
 
 
 class Body(Struct, frozen=True):
-    """A batch whose requests all carry valid client signatures, under its own digest."""
+    """A batch whose requests all carry valid client signatures, under its own digest.
+
+    `references`: places and digests of the large requests that are not in `requests` yet; `large`:
+    those that were put there."""
 
     digest: Digest
     raw: bytes
     time: int
     requests: tuple[Signed[Request], ...]
+    references: tuple[tuple[int, Digest], ...] = ()
+    large: tuple[tuple[Digest, Signed[Request]], ...] = ()
+
+    @property
+    def beside(self) -> tuple[bytes, ...]:
+        """What is not in `raw`: to be stored with it."""
+        return tuple(request.raw for _, request in self.large)
+
+    def made_whole(self, large: Sequence[Signed[Request]]) -> "Body":
+        """With `large` where `references` says, in their order."""
+        requests = list(self.requests)
+        for (index, _), request in zip(self.references, large, strict=True):
+            requests.insert(index, request)
+        names = (digest for _, digest in self.references)
+        pairs = tuple(zip(names, large, strict=True))
+        return Body(self.digest, self.raw, self.time, tuple(requests), (), pairs)
 
 
 NULL_BODY = Body(NULL_DIGEST, NULL_BATCH, 0, ())

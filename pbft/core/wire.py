@@ -18,6 +18,8 @@ SIGNATURE_BYTES = 64
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 SIGNED = b"\x01"
 LINK = b"\x02"
+REFERENCE = b"\x03"
+"""Begins an entry of a batch that names a request by its digest."""
 
 _encoder = msgspec.msgpack.Encoder()
 _signable: "msgspec.msgpack.Decoder[Signable]" = msgspec.msgpack.Decoder(Signable)
@@ -95,6 +97,16 @@ def batch_digest(raw: bytes) -> Digest:
 def request_digest(raw: bytes) -> Digest:
     """What replies name a request by: over the body, so that re-signing changes nothing."""
     return digest(b"pbft request", raw[1 + SIGNATURE_BYTES :])
+
+
+def reference_to(request: Digest) -> bytes:
+    """The entry of a batch that stands for a large request."""
+    return REFERENCE + request
+
+
+def referred(entry: bytes) -> Digest | None:
+    """The digest of the request that a batch's entry stands for; none where it is the request."""
+    return entry[1:] if entry[:1] == REFERENCE and len(entry) == 33 else None
 
 
 def results_digest(results: tuple[bytes, ...]) -> Digest:

@@ -26,7 +26,7 @@ from pbft.core.records import (
     ViewChanged,
     ViewEntered,
 )
-from pbft.core.wire import batch_digest, decode_batch, decode_signed
+from pbft.core.wire import batch_digest, decode_batch, decode_signed, referred, request_digest
 from pbft.testing.new_view_oracle import NewViewOracle
 
 MAX_COMPLAINTS = 20
@@ -46,6 +46,7 @@ class Checkers:
         self.complaints: list[str] = []
         self.decided: dict[SequenceNumber, Digest] = {}
         self.bodies: dict[Digest, bytes] = {}
+        self.large: dict[Digest, bytes] = {}
         self.executed_at: dict[RequestKey, SequenceNumber] = {}
         self.signed_by_clients: set[RequestKey] = set()
         self._last: dict[ReplicaId, SequenceNumber] = {}
@@ -111,8 +112,9 @@ class Checkers:
         """A record of a correct replica has reached its disk."""
         said = self._durable.setdefault(replica, Durable()).said
         match record:
-            case Accepted(raw, batch):
+            case Accepted(raw, batch, large):
                 pp = decode_signed(raw)
+                self.large.update((request_digest(each), each) for each in large)
                 self.bodies[batch_digest(batch)] = batch
                 if isinstance(pp, PrePrepare):
                     said.add((PrePrepare, pp.view, pp.sequence, pp.digest))
@@ -190,6 +192,7 @@ def _statements(replica: ReplicaId, send: Send) -> list[Statement]:
     return []
 
 
-def requests_of(body: bytes) -> tuple[bytes, ...]:
-    """The raw requests in a batch."""
-    return decode_batch(body).requests
+def requests_of(checkers: Checkers, body: bytes) -> list[bytes]:
+    """The raw requests of a batch, those it names among them."""
+    entries = [(referred(entry), entry) for entry in decode_batch(body).requests]
+    return [entry if name is None else checkers.large[name] for name, entry in entries]

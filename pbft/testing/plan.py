@@ -13,6 +13,9 @@ from pbft.testing.byzantine import ADVERSARIES
 
 REAL_KEYS_EVERY = 16
 """Every so many seeds run on Ed25519 in place of tags."""
+LARGE_EVERY = 3
+"""Every so many seeds, requests above `INLINE_BYTES` travel outside the batches."""
+INLINE_BYTES = 192
 FAST_READS_EVERY = 4
 """Every so many seeds, the cluster answers reads outside the order."""
 
@@ -63,7 +66,12 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
     """The plan of a seed. More than f traitors are the control: twins that collude and fork, or,
     where n leaves room for one fault more before two quorums can fork, silent all together."""
     rng = random.Random(f"plan {seed} {replicas} {traitors}")
-    config = _configuration(rng, replicas, fast_reads=seed % FAST_READS_EVERY == 1)
+    config = _configuration(
+        rng,
+        replicas,
+        fast_reads=seed % FAST_READS_EVERY == 1,
+        inline_max_bytes=INLINE_BYTES if seed % LARGE_EVERY == 2 else 8192,
+    )
     count = config.f if traitors is None else traitors
     excess = count > config.f
     twins = excess and count >= 2 * config.quorum - replicas
@@ -92,7 +100,9 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
     )
 
 
-def _configuration(rng: random.Random, n: int, *, fast_reads: bool) -> Configuration:
+def _configuration(
+    rng: random.Random, n: int, *, fast_reads: bool, inline_max_bytes: int
+) -> Configuration:
     interval = rng.choice((4, 8))
     return Configuration(
         cluster_id=rng.randbytes(16),
@@ -107,6 +117,7 @@ def _configuration(rng: random.Random, n: int, *, fast_reads: bool) -> Configura
         status_interval_ns=200 * MILLISECOND,
         chunk_bytes=256,
         fast_reads=fast_reads,
+        inline_max_bytes=inline_max_bytes,
     )
 
 

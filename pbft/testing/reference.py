@@ -71,7 +71,7 @@ def _replay(checkers: Checkers, reads: FastReads) -> dict[RequestKey, Pairs]:
     _judge(checkers, service, 0, reads.pop(0, []))
     for sequence in sorted(checkers.decided):
         digest = checkers.decided[sequence]
-        batch = () if digest == NULL_DIGEST else requests_of(checkers.bodies[digest])
+        batch = [] if digest == NULL_DIGEST else requests_of(checkers, checkers.bodies[digest])
         for raw in batch:
             request = decode_signed(raw)
             if not isinstance(request, Request):

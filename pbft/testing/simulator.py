@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from pbft.client_session import ClientEffects, ClientSession
 from pbft.core.authentication import Authentication, Ed25519Verifier, Signer, Verifier
-from pbft.core.client_session import ClientEffects, ClientSession
 from pbft.core.effects import Effects, EnteredView, Evidence, Send
 from pbft.core.errors import PbftError
 from pbft.core.ids import MILLISECOND, SECOND, Instant, Packet, Principal, ReplicaId

@@ -6,8 +6,8 @@ timestamp for different replicas, repeats itself, skips about, and garbles.
 
 import random
 
+from pbft.client_session import ClientSession
 from pbft.core.authentication import Authentication
-from pbft.core.client_session import ClientSession
 from pbft.core.config import Configuration
 from pbft.core.effects import Send
 from pbft.core.ids import MILLISECOND, ClientId

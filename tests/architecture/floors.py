@@ -23,7 +23,9 @@ FLOORS = (
     "testing",
     "cli",
 )
-TURN = frozenset({"pbft.core.replica", "pbft.core.restore", "pbft.core.client_session"})
+TURN = frozenset({"pbft.core.replica", "pbft.core.restore"})
+PURE = frozenset({"pbft.core", "pbft.client_session", "pbft.client_reads"})
+"""The replicas' half of the protocol and the clients'."""
 CLUSTER = frozenset({"pbft.testing.cluster"})
 """The part of `pbft.testing` that starts real processes, and so may use the node."""
 REAL = frozenset({"pbft.node", "pbft.transport"})
@@ -63,10 +65,10 @@ def upward_imports(modules: Sequence[Module]) -> list[str]:
 
 
 def impure_core(modules: Sequence[Module]) -> list[str]:
-    """I/O, time, randomness or what differs between runs, in the core."""
+    """I/O, time, randomness or what differs between runs, in the core or the clients' half."""
     found = []
     for module in modules:
-        if not within(module.name, "pbft.core"):
+        if not within_any(module.name, PURE):
             continue
         for node, target in imports(module):
             if target.partition(".")[0] in NO_IO:

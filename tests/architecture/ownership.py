@@ -15,7 +15,7 @@ from tests.architecture.modules import Module, calls, within
 STATE = "pbft.core.state.replica_state"
 PROTOCOL = "pbft.core.protocol"
 MESSAGES = "pbft.core.messages"
-CLIENT = "pbft.core.client_session"
+CLIENT = "pbft.client_session"
 TWO_MAKERS = {
     # restore signs our checkpoint votes again, before the first turn; signatures are deterministic
     "Checkpoint": frozenset({"pbft.core.protocol.checkpointing", "pbft.core.restore"}),

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession, Completed
 from pbft.core.authentication import Authentication, Ed25519Verifier
-from pbft.core.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession, Completed
 from pbft.core.config import Configuration
 from pbft.core.effects import Send
 from pbft.core.errors import RequestTooLargeError
@@ -129,10 +129,19 @@ def test_a_request_respects_both_limits_of_the_replicas() -> None:
     assert counts == [3, 3, 1]
     client = session()
     for _ in range(3):
-        client.call(bytes(CONFIG.request_max_bytes // 2 - 300))
+        client.call(bytes(CONFIG.inline_max_bytes // 2 - 300))
     sent = client.expire(at(0)).messages
     assert [len(request_of(each).operations) for each in sent] == [2, 1]
-    assert all(len(each.data) <= CONFIG.request_max_bytes for each in sent)
+    assert all(len(each.data) <= CONFIG.inline_max_bytes for each in sent)
+
+
+def test_a_large_operation_travels_alone_and_to_all_replicas() -> None:
+    client = session()
+    for size in (10, CONFIG.inline_max_bytes, 10, 10):
+        client.call(bytes(size))
+    sent = client.expire(at(0)).messages
+    assert [len(request_of(each).operations) for each in sent] == [1, 1, 2]
+    assert [each.to for each in sent] == [(0,), (0, 1, 2, 3), (0,)]
 
 
 def test_the_largest_operation_passes_and_one_byte_more_does_not() -> None:
@@ -161,6 +170,13 @@ def test_unanswered_requests_go_to_all_replicas_with_growing_delays() -> None:
         assert (again.to, again.data) == ((0, 1, 2, 3), sent.data)
     assert times == [250, 750, 1750, 2750, 3750]
     assert client.retransmissions == 5
+
+
+def test_a_large_request_is_given_time_to_arrive_before_it_is_sent_again() -> None:
+    client = session()
+    issue(client, bytes(500_000))
+    assert client.deadline is not None
+    assert at(250 + 480).monotonic < client.deadline < at(250 + 500).monotonic
 
 
 def test_the_primary_is_who_f_plus_1_replicas_say() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pbft.core.client_session import ClientSession, Completed
+from pbft.client_session import ClientSession, Completed
 from pbft.core.effects import Effects, Send
 from pbft.core.ids import MILLISECOND, Instant, Packet
 from pbft.core.messages import Reply

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pbft.core.client_session import ClientEffects, ClientSession, Completed
+from pbft.client_session import ClientEffects, ClientSession, Completed
 from pbft.core.effects import Effects, Send
 from pbft.core.ids import MILLISECOND, Instant, Packet
 from pbft.core.messages import Read, ReadReply, Request

@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 Q = "tests/traps/test_quorums_and_votes.py"
 V = "tests/traps/test_view_change.py"
 S = "tests/traps/test_state_and_persistence.py"
+LARGE = "tests/core/test_large_requests.py"
 FAST = "tests/core/test_fast_reads.py"
 CORE = "pbft/core"
 PROTOCOL = "pbft/core/protocol"
@@ -113,9 +114,41 @@ QUORUMS = (
         "T10",
         "no record of the body before the vote",
         f"{PROTOCOL}/ordering.py",
-        "        turn.record(Accepted(pp.raw, body.raw))\n        if not",
+        "        turn.record(Accepted(pp.raw, body.raw, body.beside))\n        if not",
         "        if not",
         f"{Q}::test_t10_no_prepare_without_the_body_and_its_record",
+    ),
+    mutant(
+        "T10",
+        "a batch counts before its large requests are here",
+        f"{CORE}/state/log.py",
+        "        if body.references:\n",
+        "        if False:\n",
+        f"{LARGE}::test_t10_no_prepare_before_every_named_request_is_here_and_durable",
+    ),
+    mutant(
+        "T10",
+        "the requests that a batch names are not stored with it",
+        f"{PROTOCOL}/ordering.py",
+        "        turn.record(Accepted(pp.raw, body.raw, body.beside))\n        if not",
+        "        turn.record(Accepted(pp.raw, body.raw))\n        if not",
+        f"{LARGE}::test_t10_no_prepare_before_every_named_request_is_here_and_durable",
+    ),
+    mutant(
+        "T31",
+        "a named request is dropped where another waits under its timestamp",
+        f"{PROTOCOL}/admission.py",
+        "    if isinstance(peer, int) and state.log.missing:\n",
+        "    if False:\n",
+        f"{LARGE}::test_t31_another_body_under_the_same_timestamp_does_not_stand_in_the_way",
+    ),
+    mutant(
+        "T38",
+        "large requests are never passed on",
+        f"{PROTOCOL}/retransmission.py",
+        "if oldest in state.requests.names and ticks % due == due - 1:",
+        "if False:",
+        f"{LARGE}::test_t38_a_large_request_is_passed_on_only_once_it_has_waited",
     ),
     mutant(
         "T11",
@@ -441,7 +474,7 @@ STATE = (
     mutant(
         "T32",
         "one reply is enough",
-        f"{CORE}/client_session.py",
+        "pbft/client_session.py",
         "if len(matching) < self._enough:",
         "if not matching:",
         "tests/core/test_client_session.py",
@@ -449,7 +482,7 @@ STATE = (
     mutant(
         "T32",
         "f+1 replies are enough beside fast reads",
-        f"{CORE}/client_session.py",
+        "pbft/client_session.py",
         "enough = config.quorum if config.fast_reads else config.weak_quorum",
         "enough = config.weak_quorum",
         f"{FAST}::test_t32_with_fast_reads_an_ordered_call_waits_for_q_replies",
@@ -457,7 +490,7 @@ STATE = (
     mutant(
         "T32",
         "fast reads match on the results alone",
-        f"{CORE}/client_reads.py",
+        "pbft/client_reads.py",
         "reading.answers[reply.replica] = (reply.sequence, digest)",
         "reading.answers[reply.replica] = (0, digest)",
         f"{FAST}::test_t32_equal_results_at_different_sequence_numbers_are_no_answer",
@@ -465,7 +498,7 @@ STATE = (
     mutant(
         "T32",
         "f+1 answers are enough for a fast read",
-        f"{CORE}/client_reads.py",
+        "pbft/client_reads.py",
         "if count >= self._config.quorum and results is not None:",
         "if count >= self._config.weak_quorum and results is not None:",
         FAST,
@@ -498,7 +531,7 @@ STATE = (
     mutant(
         "T32",
         "any results do for an agreed digest",
-        f"{CORE}/client_session.py",
+        "pbft/client_session.py",
         "next((each.whole[r] for r in matching if r in each.whole), None)",
         "next(iter(each.whole.values()), None)",
         "tests/core/test_digest_replies.py",
@@ -547,7 +580,7 @@ STATE = (
         "T34",
         "no record before PRE-PREPARE",
         f"{PROTOCOL}/ordering.py",
-        "    turn.record(Accepted(pp.raw, body.raw))\n    turn.broadcast(Proposal",
+        "    turn.record(Accepted(pp.raw, body.raw, body.beside))\n    turn.broadcast(Proposal",
         "    turn.broadcast(Proposal",
         f"{S}::test_t34_a_proposal_is_recorded_before_it_leaves",
     ),
@@ -651,7 +684,7 @@ STATE = (
         "T55",
         "a client may let any number wait",
         f"{CORE}/state/requests.py",
-        "if len(timestamps) >= per_client:",
+        "if len(sizes) >= per_client or sum(sizes.values()) + size > max_bytes:",
         "if False:",
         f"{S}::test_t55_a_clients_waiting_requests_are_bounded",
     ),

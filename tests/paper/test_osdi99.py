@@ -1,7 +1,7 @@
 """Castro and Liskov, "Practical Byzantine Fault Tolerance", OSDI'99: each test cites what it holds
 the code to, by section and in our words."""
 
-from pbft.core.client_session import ClientSession
+from pbft.client_session import ClientSession
 from pbft.core.effects import BecameStable
 from pbft.core.ids import Packet
 from pbft.core.messages import (

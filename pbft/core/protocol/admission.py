@@ -79,6 +79,8 @@ def _old(old: bool) -> str | None:
 def _request(state: ReplicaState, peer: Principal, message: Request) -> str | None:
     if not isinstance(peer, int) and peer != message.client:
         return "request of another client"
+    if isinstance(peer, int) and state.log.missing:
+        return None  # it may be what a batch names, whatever waits under its timestamp
     key = (message.client, message.timestamp)
     return _old(key in state.requests.waiting or message.timestamp <= state.sessions.floor(key[0]))
 

@@ -18,12 +18,13 @@ from pbft.core.messages import (
     Request,
     Signed,
 )
+from pbft.core.protocol import references
 from pbft.core.records import Accepted, Prepared
 from pbft.core.state.log import DecisionProof, EarlyMessage, Slot
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
 from pbft.core.verified import Body, Decided, PreparedProof, Proposed
-from pbft.core.wire import batch_digest, encode_body
+from pbft.core.wire import batch_digest, encode_body, referred, request_digest
 
 FORWARD_PER_TURN = 64
 
@@ -34,6 +35,9 @@ FORWARD_PER_TURN = 64
 def on_request(state: ReplicaState, turn: Turn, peer: Principal, request: Signed[Request]) -> None:
     """Let it wait, or note that its client asks for an answer again (§4.1)."""
     key = (request.message.client, request.message.timestamp)
+    references.supply(state, request)
+    name = request_digest(request.raw) if references.is_large(state, request) else None
+    limits = (state.config.client_window, state.config.client_max_bytes)
     if state.sessions.answer(key) is not None:
         asked = peer == request.message.client
         state.requests.retried[key] = asked or state.requests.retried.get(key, False)
@@ -41,7 +45,7 @@ def on_request(state: ReplicaState, turn: Turn, peer: Principal, request: Signed
         state.drops["request below the floor"] += 1
     elif key in state.requests.waiting:
         state.drops["request waits already"] += 1
-    elif not state.requests.add(request, state.config.client_window):
+    elif not state.requests.add(request, *limits, name):
         state.drops["client has too many requests waiting"] += 1
 
 
@@ -60,15 +64,14 @@ def on_proposal(state: ReplicaState, turn: Turn, peer: Principal, proposed: Prop
     if slot.pre_prepare is not None:
         _compare(state, turn, "conflicting pre-prepares", slot.pre_prepare, pp)
         if proposed.body.digest in state.log.missing:
-            state.log.keep_body(proposed.body, sequence)
-            state.log.touched[sequence] = None
+            references.keep(state, proposed.body, sequence)
         return
     if abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns:
         state.drops["proposed time out of bound"] += 1
         return
     slot.pre_prepare = pp
-    state.log.keep_body(proposed.body, sequence)
     state.log.touched[sequence] = None
+    references.keep(state, proposed.body, sequence)
 
 
 def on_prepare(state: ReplicaState, turn: Turn, peer: Principal, vote: Signed[Prepare]) -> None:
@@ -118,7 +121,7 @@ def on_decided(state: ReplicaState, turn: Turn, peer: Principal, decided: Decide
     if slot.decision is None:
         slot.decision = DecisionProof(decided.pre_prepare, decided.commits)
     if slot.decision.pre_prepare.message.digest == decided.body.digest:
-        state.log.keep_body(decided.body, sequence)
+        references.keep(state, decided.body, sequence)
     state.log.touched[sequence] = None
 
 
@@ -128,15 +131,8 @@ def on_body(state: ReplicaState, turn: Turn, peer: Principal, body: Body) -> Non
         state.drops["body that was not asked for"] += 1
         return
     for slot in state.log.slots.values():
-        if body.digest in _digests(slot):
-            state.log.keep_body(body, slot.sequence)
-            state.log.touched[slot.sequence] = None
-
-
-def _digests(slot: Slot) -> list[bytes]:
-    """What the slot was told to hold, by its pre-prepare and by its decision."""
-    chosen = (slot.pre_prepare, slot.decision.pre_prepare if slot.decision else None)
-    return [pp.message.digest for pp in chosen if pp is not None]
+        if body.digest in slot.digests:
+            references.keep(state, body, slot.sequence)
 
 
 def _is_early(state: ReplicaState, view: int) -> bool:
@@ -231,31 +227,36 @@ def propose(state: ReplicaState, turn: Turn) -> bool:
     slot = log.slot(pp.message.sequence)
     slot.pre_prepare = pp
     slot.voted = True
-    log.keep_body(body, slot.sequence)
-    log.touched[slot.sequence] = None
-    turn.record(Accepted(pp.raw, body.raw))
+    references.keep(state, body, slot.sequence)
+    turn.record(Accepted(pp.raw, body.raw, body.beside))
     turn.broadcast(Proposal(pp.raw, body.raw))
     return True
 
 
 def _next_batch(state: ReplicaState, turn: Turn) -> Body | None:
     """The oldest unproposed requests that fit, at our wall time; none where all were stale."""
-    config, size = state.config, 0
-    chosen: list[Signed[Request]] = []
+    config, size, weight = state.config, 0, 0
+    chosen: list[tuple[bytes, Signed[Request]]] = []
     taken: list[RequestKey] = []
     for key, request in state.requests.unproposed.items():
-        size += len(request.raw) + 5
-        if chosen and (size > config.batch_max_bytes or len(chosen) >= config.batch_max_requests):
+        entry = references.entry(state, key, request)
+        size += len(entry) + 5
+        weight += len(request.raw) if entry is not request.raw else 0
+        full = size > config.batch_max_bytes or weight > 2 * config.request_max_bytes
+        if chosen and (full or len(chosen) >= config.batch_max_requests):
             break
         taken.append(key)
         if state.sessions.eligible(key):
-            chosen.append(request)
+            chosen.append((entry, request))
     for key in taken:
         del state.requests.unproposed[key]
     if not chosen:
         return None
-    raw = encode_body(Batch(turn.now.wall, tuple(request.raw for request in chosen)))
-    return Body(batch_digest(raw), raw, turn.now.wall, tuple(chosen))
+    raw = encode_body(Batch(turn.now.wall, tuple(entry for entry, _ in chosen)))
+    names = [(referred(entry), request) for entry, request in chosen]
+    large = tuple((name, request) for name, request in names if name is not None)
+    requests = tuple(request for _, request in chosen)
+    return Body(batch_digest(raw), raw, turn.now.wall, requests, (), large)
 
 
 def prepare(state: ReplicaState, turn: Turn) -> bool:
@@ -273,7 +274,7 @@ def prepare(state: ReplicaState, turn: Turn) -> bool:
         if body is None or sequence > state.high_watermark or _contradicts(slot):
             continue
         slot.voted = acted = True
-        turn.record(Accepted(pp.raw, body.raw))
+        turn.record(Accepted(pp.raw, body.raw, body.beside))
         if not state.is_primary:
             message = Prepare(pp.message.view, sequence, pp.message.digest, state.me)
             slot.prepares[state.me] = vote = state.authentication.sign(message)
@@ -338,14 +339,15 @@ def look_for_bodies(state: ReplicaState, turn: Turn) -> bool:
         slot = log.slots.get(sequence)
         if slot is None or sequence > state.high_watermark:
             continue
-        for digest in _digests(slot):
-            if digest not in log.bodies:
+        for digest in slot.digests:
+            if digest not in log.bodies and digest not in log.partial:
                 log.missing.setdefault(digest, False)
     return False
 
 
 def forward(state: ReplicaState, turn: Turn) -> bool:
-    """As backup, pass on to the primary what clients told us, before suspecting it (T38)."""
+    """As backup, pass on to the primary what clients told us, before suspecting it (T38). Large
+    requests it has from them, or else gets from us later (`retransmission`)."""
     requests = state.requests
     if not requests.unforwarded or not state.views.active:
         return False
@@ -355,7 +357,8 @@ def forward(state: ReplicaState, turn: Turn) -> bool:
     to = (state.config.primary(state.views.view),)
     for key in list(requests.unforwarded)[:FORWARD_PER_TURN]:
         request = requests.unforwarded.pop(key)
-        turn.forward(to, request.message, request.raw)
+        if not references.is_large(state, request):
+            turn.forward(to, request.message, request.raw)
     return bool(requests.unforwarded)
 
 

@@ -5,10 +5,10 @@ two statuses re-sends what that peer lacks: its stable proof, decisions with bod
 VIEW-CHANGE, its own votes, verbatim. All that one interval may cost per peer is bounded (FL7).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pbft.core.effects import Forgotten
-from pbft.core.ids import Principal, ReplicaId, SequenceNumber
+from pbft.core.ids import Digest, Principal, ReplicaId, SequenceNumber
 from pbft.core.messages import (
     BatchBody,
     Decision,
@@ -22,6 +22,7 @@ from pbft.core.messages import (
     Witness,
     sender,
 )
+from pbft.core.protocol import references
 from pbft.core.records import Began
 from pbft.core.state.log import Slot
 from pbft.core.state.peers import Peer
@@ -87,7 +88,8 @@ def on_witness(state: ReplicaState, turn: Turn, peer: Principal, witness: Witnes
 def on_fetch_batch(state: ReplicaState, turn: Turn, peer: Principal, fetch: FetchBatch) -> None:
     """Note who wants which body."""
     known = state.peers.get(peer)
-    if known is not None and fetch.digest in state.log.bodies:
+    held = fetch.digest in state.log.bodies or references.find(state, fetch.digest) is not None
+    if known is not None and held:
         known.wants[fetch.digest] = None
 
 
@@ -124,11 +126,15 @@ def tick(state: ReplicaState, turn: Turn) -> None:
 
 
 def fetch(state: ReplicaState, turn: Turn) -> bool:
-    """Ask everybody for the bodies we lack: at least one correct replica holds each (T20)."""
+    """Ask everybody for the bodies we lack: at least one correct replica holds each (T20). Large
+    requests are asked of one after another."""
+    named = {name for body in state.log.partial.values() for _, name in body.references}
+    start = state.timers.fired.get("fetch", 0)
     for digest, asked in state.log.missing.items():
         if not asked:
             state.log.missing[digest] = True
-            turn.broadcast(FetchBatch(digest))
+            one = turn.peers[(start + digest[0]) % len(turn.peers)]
+            turn.send((one,) if digest in named else turn.peers, FetchBatch(digest))
     return False
 
 
@@ -138,8 +144,16 @@ def fetch_again(state: ReplicaState, turn: Turn) -> None:
 
 
 def _reforward(state: ReplicaState, turn: Turn) -> None:
-    """Requests that a client may have told only us go to all, so that f+1 wait for them (CL3)."""
+    """Requests that a client may have told only us go to all, so that f+1 wait for them (CL3): a
+    large one only where it has been the oldest for half of T."""
     for request in list(state.requests.waiting.values())[:REFORWARDED_PER_TICK]:
+        if not references.is_large(state, request):
+            turn.forward(turn.peers, request.message, request.raw)
+    oldest, (head, ticks) = state.requests.oldest(), state.peers.head
+    state.peers.head = (oldest, ticks + 1 if oldest == head else 0)
+    due = state.config.request_timeout_ns // (2 * state.config.status_interval_ns)
+    if oldest in state.requests.names and ticks % due == due - 1:
+        request = state.requests.waiting[oldest]
         turn.forward(turn.peers, request.message, request.raw)
 
 
@@ -153,9 +167,18 @@ def answer(state: ReplicaState, turn: Turn) -> bool:
             _resend(state, turn, replica, peer, _owed(state, peer.status, peer.stalled))
         if peer.wants:
             wanted, peer.wants = peer.wants, {}
-            bodies = (state.log.bodies.get(digest) for digest in wanted)
-            _resend(state, turn, replica, peer, (BatchBody(b.raw) for b in bodies if b))
+            _resend(state, turn, replica, peer, _wanted(state, wanted))
     return False
+
+
+def _wanted(state: ReplicaState, digests: Iterable[Digest]) -> Iterator[Resent]:
+    """The bodies and large requests behind `digests`."""
+    for digest in digests:
+        body, request = state.log.bodies.get(digest), references.find(state, digest)
+        if body is not None:
+            yield BatchBody(body.raw)
+        elif request is not None:
+            yield request
 
 
 def _resend(

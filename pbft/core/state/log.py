@@ -9,7 +9,7 @@ counted (T3, T4).
 from dataclasses import dataclass, field
 
 from pbft.core.ids import Digest, ReplicaId, SequenceNumber, View
-from pbft.core.messages import Commit, Prepare, PrePrepare, Signed
+from pbft.core.messages import Commit, Prepare, PrePrepare, Request, Signed
 from pbft.core.verified import NULL_BODY, Body, PreparedProof, Proposed
 
 EarlyMessage = Proposed | Signed[Prepare] | Signed[Commit]
@@ -36,6 +36,12 @@ class Slot:
     committed: bool = False
     prepared: PreparedProof | None = None
     decision: DecisionProof | None = None
+
+    @property
+    def digests(self) -> list[Digest]:
+        """What the slot was told to hold, by its pre-prepare and by its decision."""
+        chosen = (self.pre_prepare, self.decision.pre_prepare if self.decision else None)
+        return [pp.message.digest for pp in chosen if pp is not None]
 
     def matching_prepares(self, digest: Digest) -> list[Signed[Prepare]]:
         """The prepares of the current view for `digest`."""
@@ -72,8 +78,13 @@ class Log:
     bodies: dict[Digest, Body] = field(default_factory=lambda: {NULL_BODY.digest: NULL_BODY})
     body_at: dict[Digest, SequenceNumber] = field(default_factory=dict)
     """The highest sequence number that each body was kept for (T20)."""
+    partial: dict[Digest, Body] = field(default_factory=dict)
+    """Batches that name large requests which are not all here."""
+    large: dict[Digest, Signed[Request]] = field(default_factory=dict)
+    """Large requests that bodies are made of, or that partial ones have got so far."""
     missing: dict[Digest, bool] = field(default_factory=dict)
-    """Digests chosen or decided here whose bodies we lack, and whether we asked this interval."""
+    """Digests chosen or decided here whose bodies we lack, and of requests named in them; whether
+    we need not ask in this interval."""
     touched: dict[SequenceNumber, None] = field(default_factory=dict)
     """Slots that changed since the rules last looked at them."""
     early: dict[ReplicaId, Early] = field(default_factory=dict)
@@ -87,7 +98,12 @@ class Log:
 
     def keep_body(self, body: Body, sequence: SequenceNumber) -> None:
         """Keep `body` at least until `sequence` is at or below the low watermark."""
-        self.bodies[body.digest] = body
+        if body.references:
+            self.partial[body.digest] = body
+        else:
+            self.partial.pop(body.digest, None)
+            self.bodies[body.digest] = body
+            self.large.update(body.large)
         self.body_at[body.digest] = max(sequence, self.body_at.get(body.digest, 0))
         self.missing.pop(body.digest, None)
 
@@ -103,7 +119,9 @@ class Log:
         return True
 
     def start_view(self, view: View) -> None:
-        """Forget the votes of the view that was left; keep certificates and decisions (T14)."""
+        """Forget the votes of the view that was left, and what they waited for; keep certificates
+        and decisions (T14)."""
+        self.partial, self.missing = {}, {}
         for early in self.early.values():
             for passed in [each for each in early.by_view if each < view]:
                 early.take(passed)
@@ -123,8 +141,12 @@ class Log:
             del self.body_at[digest]
             if digest != NULL_BODY.digest:
                 self.bodies.pop(digest, None)
-        wanted = {s.pre_prepare.message.digest for s in self.slots.values() if s.pre_prepare}
-        wanted |= {s.decision.pre_prepare.message.digest for s in self.slots.values() if s.decision}
+                self.partial.pop(digest, None)
+        wanted = {digest for slot in self.slots.values() for digest in slot.digests}
+        named = {name for body in self.partial.values() for _, name in body.references}
+        held = {name for body in self.bodies.values() for name, _ in body.large}
+        self.large = {name: each for name, each in self.large.items() if name in held | named}
+        wanted |= named
         self.missing = {d: asked for d, asked in self.missing.items() if d in wanted}
         self.next_sequence = max(self.next_sequence, low_watermark + 1)
         self.touched = dict.fromkeys(self.slots)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import Digest, Principal, ReplicaId, SequenceNumber
+from pbft.core.ids import Digest, Principal, ReplicaId, RequestKey, SequenceNumber
 from pbft.core.messages import Status
 
 
@@ -26,6 +26,8 @@ class Peers:
     by_id: dict[ReplicaId, Peer] = field(default_factory=dict)
     cleared: set[ReplicaId] = field(default_factory=set)
     """Who told us, while we are fresh, that it holds no vote of ours."""
+    head: tuple[RequestKey | None, int] = (None, 0)
+    """The oldest waiting request at the last status, and for how many it has been that."""
 
     def get(self, principal: Principal) -> Peer | None:
         """The peer, where `principal` is another replica."""

@@ -23,8 +23,10 @@ from pbft.core.state.transfer import Transfer
 from pbft.core.state.views import Views
 
 WRITERS: dict[str, frozenset[str]] = {
-    "log": frozenset({"ordering", "view_change", "checkpointing", "retransmission"}),
-    "log.touched": frozenset({"ordering", "execution", "view_change", "retransmission", "replica"}),
+    "log": frozenset({"ordering", "references", "view_change", "checkpointing", "retransmission"}),
+    "log.touched": frozenset(
+        {"ordering", "execution", "references", "view_change", "retransmission", "replica"}
+    ),
     "requests": frozenset({"ordering", "execution", "view_change"}),
     "sessions": frozenset({"execution"}),
     "executed": frozenset({"execution"}),

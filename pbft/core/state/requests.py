@@ -7,7 +7,7 @@ client's waiting requests are bounded, so no load of others' evicts the oldest.
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import ClientId, RequestKey, Timestamp
+from pbft.core.ids import ClientId, Digest, RequestKey, Timestamp
 from pbft.core.messages import Read, Request, Signed
 
 
@@ -17,7 +17,11 @@ class Requests:
     sequence number in this view; `unforwarded` what we, as backup, have not passed on."""
 
     waiting: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
-    by_client: dict[ClientId, set[Timestamp]] = field(default_factory=dict)
+    by_client: dict[ClientId, dict[Timestamp, int]] = field(default_factory=dict)
+    """The size of each waiting request."""
+    large: dict[Digest, Signed[Request]] = field(default_factory=dict)
+    names: dict[RequestKey, Digest] = field(default_factory=dict)
+    """Waiting requests that batches name by digest, in both directions."""
     unproposed: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
     unforwarded: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
     retried: dict[RequestKey, bool] = field(default_factory=dict)
@@ -29,13 +33,18 @@ class Requests:
         """The request that has waited longest."""
         return next(iter(self.waiting), None)
 
-    def add(self, request: Signed[Request], per_client: int) -> bool:
-        """Let `request` wait; false where its client has `per_client` waiting already."""
-        key = (request.message.client, request.message.timestamp)
-        timestamps = self.by_client.setdefault(key[0], set())
-        if len(timestamps) >= per_client:
+    def add(
+        self, request: Signed[Request], per_client: int, max_bytes: int, name: Digest | None = None
+    ) -> bool:
+        """Let `request` wait, a large one under its name too; false where its client has
+        `per_client` waiting already, or `max_bytes`."""
+        key, size = (request.message.client, request.message.timestamp), len(request.raw)
+        sizes = self.by_client.setdefault(key[0], {})
+        if len(sizes) >= per_client or sum(sizes.values()) + size > max_bytes:
             return False
-        timestamps.add(key[1])
+        sizes[key[1]] = size
+        if name is not None:
+            self.large[name], self.names[key] = request, name
         self.waiting[key] = request
         self.unproposed[key] = request
         self.unforwarded[key] = request
@@ -45,7 +54,8 @@ class Requests:
         """End the wait under `key`: it executed, or never can."""
         self.unproposed.pop(key, None)
         if self.waiting.pop(key, None) is not None:
-            self.by_client[key[0]].discard(key[1])
+            del self.by_client[key[0]][key[1]]
+            self.large.pop(self.names.pop(key, b""), None)
             self.unforwarded.pop(key, None)
 
     def drop_below(self, client: ClientId, floor: Timestamp) -> None:

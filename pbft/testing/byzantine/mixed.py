@@ -15,7 +15,14 @@ from pbft.testing.byzantine.lying import (
     LieToLaggards,
     WithholdResults,
 )
-from pbft.testing.byzantine.ordering import Corrupt, Equivocate, Flood, Replay, Withhold
+from pbft.testing.byzantine.ordering import (
+    Corrupt,
+    Equivocate,
+    Flood,
+    NameNothing,
+    Replay,
+    Withhold,
+)
 
 
 class Mixed(Behaviour):
@@ -27,6 +34,7 @@ class Mixed(Behaviour):
         Replay,
         Withhold,
         Flood,
+        NameNothing,
         LieToClients,
         LieInCheckpoints,
         LieInViewChange,

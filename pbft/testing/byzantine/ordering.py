@@ -19,7 +19,7 @@ from pbft.core.messages import (
     Status,
 )
 from pbft.core.replica import Replica
-from pbft.core.wire import batch_digest, decode_batch, decode_signed, encode_body
+from pbft.core.wire import batch_digest, decode_batch, decode_signed, encode_body, reference_to
 from pbft.testing.byzantine.behaviour import Behaviour
 
 
@@ -197,3 +197,17 @@ class Flood(Behaviour):
             kind = self.rng.choice((Prepare, Commit))
             vote = kind(view, sequence, self.some_digest(), me)
             yield self.say(Send(everyone, b"", vote), vote)
+
+
+class NameNothing(Behaviour):
+    """As primary: every batch also names a request that does not exist."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if not isinstance(send.message, Proposal):
+            return (send,)
+        pp, batch = decode_signed(send.message.pre_prepare), decode_batch(send.message.batch)
+        if not isinstance(pp, PrePrepare):
+            return (send,)
+        raw = encode_body(Batch(batch.time, (*batch.requests, reference_to(self.some_digest()))))
+        empty = self.signed(msgspec.structs.replace(pp, digest=batch_digest(raw)))
+        return (self.say(send, Proposal(empty, raw)),)

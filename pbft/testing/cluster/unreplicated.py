@@ -17,8 +17,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from pbft.client_session import OVERHEAD_BYTES, REQUESTS_IN_FLIGHT
 from pbft.cluster import Cluster
-from pbft.core.client_session import OVERHEAD_BYTES, REQUESTS_IN_FLIGHT
 from pbft.core.errors import PbftError, UnansweredError
 from pbft.core.service import Context, Service
 from pbft.core.wire import MAX_MESSAGE_BYTES

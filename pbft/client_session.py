@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from pbft.client_reads import Reading, Reads
 from pbft.core.authentication import DOMAIN, Signer
-from pbft.core.client_reads import Reading, Reads
 from pbft.core.config import Configuration
 from pbft.core.effects import Send
 from pbft.core.errors import DecodeError, RequestTooLargeError
@@ -32,7 +32,9 @@ from pbft.core.wire import decode, digest_of, encode_body, encode_link, request_
 
 REQUESTS_IN_FLIGHT = 4
 """Beyond these, calls wait and are coalesced."""
-PATIENCE_PARTS = 16
+NS_PER_BYTE = 1000
+"""What a large request may take beside T/4 before it is sent again."""
+PATIENCE_PARTS = 8
 """Where the results are agreed on but have not come, they are asked for after T over this."""
 OVERHEAD_BYTES = 192
 """More than a request's bytes around its operations, per request and (5 of them) per operation."""
@@ -163,7 +165,7 @@ class ClientSession:
         for each in self._outstanding.values():
             if each.deadline <= now.monotonic:
                 self.retransmissions += 1
-                each.delay = min(2 * each.delay, self._config.request_timeout_ns)
+                each.delay = max(each.delay, min(2 * each.delay, self._config.request_timeout_ns))
                 each.deadline = now.monotonic + each.delay
                 effects.messages.append(
                     Send(self._everyone, each.request.raw, each.request.message)
@@ -285,7 +287,9 @@ class ClientSession:
             each = self._issue(self._take(self._waiting), now)
             request = each.request
             self._outstanding[request.message.timestamp] = each
-            effects.messages.append(Send(primary, request.raw, request.message))
+            large = len(request.raw) > self._config.inline_max_bytes
+            to = self._everyone if large else primary
+            effects.messages.append(Send(to, request.raw, request.message))
 
     def _issue(self, calls: list[int], now: Instant) -> Outstanding:
         """Sign one request for all of `calls`, under a new timestamp."""
@@ -293,7 +297,9 @@ class ClientSession:
         message = Request(self._client, self._timestamp, operations)
         body = encode_body(message)
         raw = seal_signed(body, self._signer.sign(DOMAIN + self._config.cluster_id + body))
-        order, delay = self._issued, max(self._config.request_timeout_ns // 4, 1)
+        large = max(len(raw) - self._config.inline_max_bytes, 0)
+        delay = max(self._config.request_timeout_ns // 4, 1) + large * NS_PER_BYTE
+        order = self._issued
         self._timestamp += 1
         self._issued += 1
         return Outstanding(
@@ -301,12 +307,12 @@ class ClientSession:
         )
 
     def _take(self, waiting: dict[int, bytes]) -> list[int]:
-        """The oldest waiting calls that fit into one request."""
+        """The oldest waiting calls that fit into one request; a large one has it to itself."""
         taken: list[int] = []
         size = OVERHEAD_BYTES
         for call, operation in waiting.items():
             size += len(operation) + 5
-            full = size > self._config.request_max_bytes
+            full = size > self._config.inline_max_bytes
             if taken and (full or len(taken) >= self._config.request_max_operations):
                 break
             taken.append(call)
