@@ -363,6 +363,7 @@ class Simulation:
         self.faults["lost"] = self._network.lost
         self.faults["duplicated"] = self._network.duplicated
         self.faults["cut by partition"] = self._network.cut
+        self.faults["named request"] = len(self.checkers.large)
         for host in self.hosts:
             if isinstance(host.replica, Behaviour | Twins):
                 name = "twins" if self.plan.twins else self.plan.traitors[host.number]

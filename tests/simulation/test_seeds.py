@@ -41,6 +41,12 @@ def test_where_f_plus_1_cannot_fork_they_can_still_stop_everything() -> None:
     assert not any(each.startswith("agreement") for each in report.violations)
 
 
+def test_some_seeds_read_outside_the_order_and_some_name_large_requests() -> None:
+    reports = {seed: simulate(seed) for seed in (1, 2, 3)}
+    assert [s for s, report in reports.items() if report.faults.get("fast read", 0) > 5] == [1]
+    assert [s for s, report in reports.items() if report.faults["named request"] > 5] == [2]
+
+
 def test_without_faults_a_run_is_quiet() -> None:
     plan = next(p for p in map(_calm, range(200)) if p is not None)
     report = simulate(plan.seed, 4, 0)
