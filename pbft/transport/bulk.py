@@ -16,7 +16,8 @@ from pbft.transport.frames import Missing, name_of
 from pbft.transport.pacing import Pace
 
 AGE_NS = 5 * SECOND
-"""How long a message is kept once it was posted last; what has not left by then never does."""
+"""How long a message is kept once it was posted or asked for last, and how long after its posting
+it may be asked for; what has not left by then never does."""
 REPEATS = 8
 """How often one fragment is sent again for being missed, per posting of its message."""
 PACE_BYTES_PER_SECOND = 128 * 1024 * 1024
@@ -30,18 +31,20 @@ REPEAT_BURST_BYTES = 1024 * 1024
 
 @dataclass(slots=True)
 class Posted:
-    """One message; `repeats` and `waiting` are by part."""
+    """One message, posted and last of interest at those times (monotonic ns); `repeats` and
+    `waiting` are by part."""
 
     frames: Sequence[bytes]
     size: int
     at: int
+    touched: int
     repeats: bytearray
     waiting: bytearray
 
 
 class Bulk:
-    """The large messages of one peer, the oldest posting first. `held_bytes` bounds them all, but
-    the newest is kept however large it is."""
+    """The large messages of one peer. `held_bytes` bounds them all, but the newest is kept however
+    large it is. First to go is what nobody has asked for: it has arrived, most likely."""
 
     def __init__(self, held_bytes: int, drops: Counter[str]) -> None:
         self._most = held_bytes
@@ -64,9 +67,9 @@ class Bulk:
 
     @property
     def deadline(self) -> int | None:
-        """When the oldest message grows too old (monotonic ns)."""
+        """When `expire` has something to forget (monotonic ns)."""
         oldest = next(iter(self._posted.values()), None)
-        return None if oldest is None else oldest.at + AGE_NS
+        return None if oldest is None else oldest.touched + AGE_NS
 
     def post(self, frames: Sequence[bytes], now: int) -> None:
         """The frames of a message, all of it to be sent: posted again, it counts as new."""
@@ -74,10 +77,10 @@ class Bulk:
         posted = self._posted.pop(name, None)
         if posted is None:
             size, count = sum(map(len, frames)), len(frames)
-            posted = Posted(frames, size, now, bytearray(count), bytearray(count))
+            posted = Posted(frames, size, now, now, bytearray(count), bytearray(count))
             self._bytes += size
         self._posted[name] = posted
-        posted.at = now
+        posted.at = posted.touched = now
         posted.repeats = bytearray(len(posted.frames))
         for part in range(len(posted.frames)):
             self._enqueue(posted, part)
@@ -86,9 +89,12 @@ class Bulk:
     def repeat(self, missing: Missing, now: int) -> None:
         """Queue what the peer lacks, as far as it may still ask for it."""
         posted = self._posted.get(missing.name)
-        if posted is None:
+        if posted is None or posted.at + AGE_NS <= now:
             self._drops["fragments asked for that are not kept"] += 1
             return
+        del self._posted[missing.name]
+        self._posted[missing.name] = posted
+        posted.touched = now
         left = self._repeating.left(now)
         for part in missing.parts:
             if part >= len(posted.frames) or posted.repeats[part] >= REPEATS:
@@ -118,7 +124,7 @@ class Bulk:
         return frames
 
     def expire(self, now: int) -> None:
-        """Forget what was posted long ago."""
+        """Forget what was of interest long ago."""
         while self._posted and (self.deadline or 0) <= now:
             self._forget()
 
@@ -132,7 +138,7 @@ class Bulk:
             self._forget()
 
     def _forget(self) -> None:
-        """The oldest posting, sent or not."""
+        """What has been of no interest for longest, sent or not."""
         posted = self._posted.pop(next(iter(self._posted)))
         self._bytes -= posted.size
         if any(posted.waiting):

@@ -19,7 +19,7 @@ FRAGMENT_COST_BYTES = 128
 ASK_NS = 20 * MILLISECOND
 """How long nothing of an unfinished message has arrived when its gaps are asked for at first."""
 ASK_MAX_NS = 640 * MILLISECOND
-"""The same after many questions in vain: each doubles the wait."""
+"""The same after many questions in vain: every second one doubles the wait."""
 ASKS = 16
 """Questions about one message."""
 FINISHED_NAMES = 256
@@ -49,6 +49,8 @@ class Partial:
     asks: int = 0
     asked_at: int | None = None
     """When its gaps were asked for, if nothing has arrived since."""
+    vain: int = 0
+    """Questions since anything arrived."""
     wait: int = ASK_NS
 
     @property
@@ -59,17 +61,20 @@ class Partial:
         return (self.touched if self.asked_at is None else self.asked_at) + self.wait
 
     def news(self, now: int) -> None:
-        """A fragment has arrived: how long the answer took is how long to wait for the next."""
-        self.touched = now
+        """A fragment has arrived after a question: the next waits as long as this answer took,
+        and as long again."""
         if self.asked_at is not None:
             self.wait = min(max(2 * (now - self.asked_at), ASK_NS), ASK_MAX_NS)
-            self.asked_at = None
+        self.asked_at = None
+        self.vain = 0
 
     def ask(self, name: bytes, now: int) -> list[bytes]:
         """The question."""
         self.asks += 1
         self.asked_at = now
-        self.wait = min(2 * self.wait, ASK_MAX_NS)
+        self.vain += 1
+        if self.vain % 2 == 0:
+            self.wait = min(2 * self.wait, ASK_MAX_NS)
         return missing_frames(name, (at for at in range(self.count) if at not in self.parts))
 
 
@@ -81,6 +86,8 @@ class Reassembly:
         self._drops = drops
         self._partial: dict[bytes, Partial] = {}
         self._finished: dict[bytes, None] = {}
+        self._wait = ASK_NS
+        """How long to wait before the first question about a message: as answers take now."""
         self._bytes = 0
 
     @property
@@ -93,12 +100,15 @@ class Reassembly:
         partial = self._partial.pop(fragment.name, None)
         if partial is None:
             again = fragment.name in self._finished
-            partial = Partial(fragment.parts, fragment.kind, again=again)
+            partial = Partial(fragment.parts, fragment.kind, again=again, wait=self._wait)
         elif (partial.count, partial.kind) != (fragment.parts, fragment.kind):
             self._partial[fragment.name] = partial
             self._drops["fragment that contradicts others"] += 1
             return None
-        partial.news(now)
+        if partial.asked_at is not None:
+            partial.news(now)
+            self._wait = partial.wait
+        partial.touched = now
         if fragment.part not in partial.parts:
             self._keep(partial, fragment)
         if partial.size > self._limits.message_bytes:

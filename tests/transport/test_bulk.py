@@ -177,6 +177,32 @@ def test_the_buffer_is_bounded_and_the_oldest_goes_first() -> None:
     assert drained(out, 0) == [*cuts[8], *cuts[9]]
 
 
+def test_what_the_peer_asks_about_outlasts_what_has_most_likely_arrived() -> None:
+    out, drops = bulk(held=250_000)
+    cut = message(0, 100_000)
+    out.post(cut, 0)
+    for seed in range(1, 10):
+        drained(out, 0)
+        out.repeat(Missing(name_of(cut[0]), (seed,)), 0)
+        assert drained(out, 0) == [cut[seed]]
+        out.post(message(seed, 100_000), 0)
+    assert not drops
+
+
+def test_asking_keeps_nothing_for_ever() -> None:
+    out, _ = bulk()
+    cut = message(1, 10_000)
+    out.post(cut, 0)
+    drained(out, 0)
+    sent = []
+    for now in range(0, 4 * AGE_NS, AGE_NS // 4):
+        out.expire(now)
+        out.repeat(Missing(name_of(cut[0]), (1,)), now)
+        sent += out.take(now)
+    assert sent == [cut[1]] * 4
+    assert out.held_bytes == 0
+
+
 def test_the_newest_message_is_kept_however_large_it_is() -> None:
     out, _ = bulk(held=1000)
     cut = message(1, 50_000)

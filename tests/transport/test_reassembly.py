@@ -123,7 +123,9 @@ def test_gaps_are_asked_for_once_nothing_more_has_arrived_for_a_while() -> None:
     assert whole.ask(due - 1) == []
     (question,) = whole.ask(due)
     assert unpack(question) == [Missing(each[0].name, (3, 7))]
-    assert whole.deadline == due + 2 * ASK_NS
+    assert whole.deadline == due + ASK_NS
+    assert whole.ask(due + ASK_NS)
+    assert whole.deadline == due + ASK_NS + 2 * ASK_NS
 
 
 def test_the_wait_for_an_answer_follows_how_long_answers_take() -> None:
@@ -133,6 +135,8 @@ def test_the_wait_for_an_answer_follows_how_long_answers_take() -> None:
     assert whole.ask(ASK_NS)
     whole.add(each[1], 5 * ASK_NS)
     assert whole.deadline == 5 * ASK_NS + 8 * ASK_NS
+    whole.add(parts(message(2))[0], 6 * ASK_NS)  # the first is too old by now
+    assert whole.deadline == 6 * ASK_NS + 8 * ASK_NS
 
 
 def test_a_late_copy_of_a_finished_message_is_not_asked_about_but_a_second_sending_is() -> None:
