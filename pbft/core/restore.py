@@ -15,6 +15,7 @@ from pbft.core.records import (
     Accepted,
     Acknowledged,
     AnyRecord,
+    Began,
     Prepared,
     Snapshotted,
     Stabilised,
@@ -27,7 +28,7 @@ from pbft.core.verified import StableCheckpoint
 
 def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord]) -> None:
     """Replay `records` into a new state. Raises `RecordError`, and then nothing may be started."""
-    state.voting = bool(records)
+    state.voting = any(isinstance(record, Began) for record in records)
     try:
         _restore_checkpoint(state, ingress, records)
         for record in records:
