@@ -588,9 +588,17 @@ STATE = (
         "T35",
         "a fresh replica votes at once",
         f"{CORE}/restore.py",
-        "    state.voting = bool(records)\n",
+        "    state.voting = any(isinstance(record, Began) for record in records)\n",
         "    state.voting = True\n",
         f"{S}::test_t35_a_fresh_replica_votes_only_when_nobody_holds_a_vote_of_its_own",
+    ),
+    mutant(
+        "T35",
+        "any record is leave to vote",
+        f"{CORE}/restore.py",
+        "    state.voting = any(isinstance(record, Began) for record in records)\n",
+        "    state.voting = bool(records)\n",
+        "tests/core/test_restore.py::test_t35_what_an_amnesiac_learns_gives_it_no_leave_to_vote",
     ),
     mutant(
         "T35",
