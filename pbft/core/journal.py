@@ -1,0 +1,109 @@
+"""Records as writes to an ordered map of keys: what a store must hold, and when it may let go.
+
+A store knows nothing of the protocol. It keeps a map from byte strings to byte strings, applies
+the writes of a turn all or none, in order, and gives the whole map back. What a record replaces
+and what a stable checkpoint makes superfluous (T52) is said here, once, for every store: so disk
+use is bounded by the window and the state. Keys ascend in the order in which a restart reads them.
+
+| key | record |
+|---|---|
+| 0 | Began |
+| 1 | Stabilised: the newest |
+| 2, sequence number | Snapshotted: those from the newest stable one on |
+| 3 | ViewChanged: the newest |
+| 4 | ViewEntered: the newest |
+| 5, sequence number, view | Accepted: above the newest stable checkpoint |
+| 6, sequence number | Prepared: of the highest view, above the newest stable checkpoint |
+| 7 | Acknowledged: the newest |
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from pbft.core.errors import DecodeError, RecordError
+from pbft.core.ids import SequenceNumber
+from pbft.core.messages import PrePrepare
+from pbft.core.records import (
+    Accepted,
+    Acknowledged,
+    AnyRecord,
+    Began,
+    Prepared,
+    Snapshotted,
+    Stabilised,
+    ViewChanged,
+    ViewEntered,
+    decode_record,
+    encode_record,
+)
+from pbft.core.wire import decode_signed
+
+
+class Put(Struct, frozen=True):
+    """Set one key."""
+
+    key: bytes
+    value: bytes
+
+
+class Drop(Struct, frozen=True):
+    """Remove every key from `first` to `last`, both included."""
+
+    first: bytes
+    last: bytes
+
+
+Write: TypeAlias = Put | Drop
+
+
+def writes(record: AnyRecord) -> Iterator[Write]:
+    """What making `record` durable means, in order."""
+    yield Put(_key(record), encode_record(record))
+    if isinstance(record, Stabilised):
+        stable = record.sequence
+        yield Drop(b"5", b"5" + _number(stable) + b"\xff" * 8)
+        yield Drop(b"6", b"6" + _number(stable))
+        yield Drop(b"2", b"2" + _number(stable - 1))
+
+
+def read(entries: Iterable[tuple[bytes, bytes]]) -> list[AnyRecord]:
+    """The records in a store's map, as a restart wants them; `entries` may come in any order.
+    Raises `RecordError`."""
+    return [decode_record(value) for _, value in sorted(entries)]
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(8, "big")
+
+
+def _key(record: AnyRecord) -> bytes:
+    match record:
+        case Began():
+            return b"0"
+        case Stabilised():
+            return b"1"
+        case Snapshotted(sequence):
+            return b"2" + _number(sequence)
+        case ViewChanged():
+            return b"3"
+        case ViewEntered():
+            return b"4"
+        case Prepared(sequence):
+            return b"6" + _number(sequence)
+        case Acknowledged():
+            return b"7"
+        case Accepted():
+            view, at = _place(record)
+            return b"5" + _number(at) + _number(view)
+
+
+def _place(record: Accepted) -> tuple[int, SequenceNumber]:
+    try:
+        pp = decode_signed(record.pre_prepare)
+    except DecodeError as error:
+        raise RecordError(f"an accepted pre-prepare that does not decode: {error}") from None
+    if not isinstance(pp, PrePrepare):
+        raise RecordError("an accepted pre-prepare that is another message")
+    return pp.view, pp.sequence
