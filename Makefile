@@ -8,7 +8,7 @@ SOURCES := pbft crypto tests examples
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format mutants garbage soak bench lock clean
+.PHONY: help setup demo test check format mutants failpoints garbage soak bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ format: $(READY)  ## rewrite the sources in the house's format
 
 mutants: $(READY)  ## show that each trap's test fails when its rule is removed
 	$(BIN)/python -m tests.mutants.run
+
+failpoints: $(READY)  ## stop replicas at every boundary between durable and sent (ARGS=6 times each)
+	$(BIN)/python -m tests.simulation.failpoints $(or $(ARGS),6)
 
 garbage: $(READY)  ## ten million datagrams of garbage, and a minute of it at a live port
 	$(BIN)/python -m tests.stress.garbage $(ARGS)

@@ -2,6 +2,7 @@
 network does. Each complaint names the property: agreement, validity, integrity, persistence.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pbft.core.effects import BecameStable, EnteredView, Event, Executed, Installed, Send
@@ -57,6 +58,8 @@ class Checkers:
         self._entered: dict[tuple[ReplicaId, int], bytes] = {}
         self._durable: dict[ReplicaId, Durable] = {}
         self._acknowledged: dict[ReplicaId, SequenceNumber] = {}
+        self._commits: dict[ReplicaId, dict[SequenceNumber, int]] = {}
+        """The view of each replica's last COMMIT for a number."""
         self._oracle = oracle
 
     def complain(self, text: str) -> None:
@@ -64,9 +67,15 @@ class Checkers:
         if len(self.complaints) < MAX_COMPLAINTS:
             self.complaints.append(text)
 
-    def restarted(self, replica: ReplicaId, executed: SequenceNumber) -> None:
-        """A replica came back from its records, having executed up to `executed`."""
+    def restarted(
+        self, replica: ReplicaId, executed: SequenceNumber, records: Iterable[AnyRecord]
+    ) -> None:
+        """A replica came back from what its disk held, having executed up to `executed`: only
+        this is durable now, whatever was."""
         self._last[replica] = executed
+        self._durable[replica] = Durable()
+        for record in records:
+            self.durable(replica, record)
 
     # -- events -------------------------------------------------------------------------------
 
@@ -160,11 +169,28 @@ class Checkers:
         known = self._acknowledged.get(replica, 0)
         if isinstance(send.message, ReadReply) and send.message.sequence != known:
             self.complain(f"persistence: replica {replica} answered a read from another state")
+        message = send.message
+        if isinstance(message, Commit) and message.replica == replica:
+            self._commits.setdefault(replica, {})[message.sequence] = message.view
+        if isinstance(message, ViewChange) and message.replica == replica:
+            self._moves(replica, message)
         for place, statement, need in _statements(replica, send):
             if self._votes.setdefault(place, statement) != statement:
                 self.complain(f"votes: replica {replica} contradicts itself about {place[:4]}")
             if need not in self._durable.setdefault(replica, Durable()).said:
                 self.complain(f"persistence: replica {replica} sent {need[:3]} before its record")
+
+    def _moves(self, replica: ReplicaId, change: ViewChange) -> None:
+        """A VIEW-CHANGE owns up to every earlier COMMIT above its checkpoint: P proves it."""
+        prepared: dict[SequenceNumber, int] = {}
+        for certificate in change.prepared:
+            pp = decode_signed(certificate.pre_prepare)
+            if isinstance(pp, PrePrepare):
+                prepared[pp.sequence] = pp.view
+        for sequence, view in self._commits.get(replica, {}).items():
+            earlier = view < change.view and sequence > change.low_watermark
+            if earlier and prepared.get(sequence, -1) < view:
+                self.complain(f"persistence: replica {replica} forgot its COMMIT for {sequence}")
 
 
 Statement = tuple[tuple[object, ...], object, tuple[object, ...]]

@@ -1,16 +1,17 @@
 """A replica's place in a simulation: its inbox, its disk, its crashes.
 
 Records become durable some time after a turn; the turn's messages, and those of every later turn,
-wait for that (T45). A crash loses what waits; a restart begins from what is durable.
+wait for that (T45). A crash may lose what waits; a restart begins from what the disk then holds.
 """
 
 from collections.abc import Callable
 from typing import Protocol
 
-from pbft.core.effects import Effects, Send
+from pbft.core.effects import Effects
 from pbft.core.ids import Instant, Packet, ReplicaId
 from pbft.core.records import AnyRecord
 from pbft.core.status import ReplicaStatus
+from pbft.testing.disk import Disk
 
 
 class Driven(Protocol):
@@ -27,11 +28,18 @@ class Host:
     """One replica of the run. `boot(records)` makes it anew."""
 
     def __init__(
-        self, number: ReplicaId, correct: bool, boot: Callable[[list[AnyRecord]], Driven]
+        self,
+        number: ReplicaId,
+        correct: bool,
+        disk: Disk,
+        boot: Callable[[list[AnyRecord]], Driven],
     ) -> None:
         self.number = number
         self.correct = correct
-        self.disk: list[AnyRecord] = []
+        """Until its disk is damaged, too: from then on it is one of the f."""
+        self.refused = False
+        """It has found its disk damaged, or its votes forgotten, and stays down."""
+        self.disk = disk
         self.inbox: list[Packet] = []
         self.life = 0
         """Rises with every crash: what was scheduled in an earlier life does not happen."""
@@ -46,22 +54,27 @@ class Host:
         """Lose everything but the disk."""
         self.life += 1
         self.up = False
+        self.disk.crash()
         self.inbox = []
         self.turn_at = self.alarm_at = None
         self.durable_until = 0
 
-    def restart(self) -> None:
-        """Begin again from the disk."""
+    def restart(self) -> list[AnyRecord]:
+        """Begin again from the disk; what it held. Raises `DiskDamagedError`."""
+        records = self.disk.read()
+        self.replica = self._boot(records)
         self.up = True
-        self.replica = self._boot(list(self.disk))
+        return records
 
 
 class Pending:
-    """What one turn wants written and said."""
+    """What one turn wants written and said: `kinds` names its records and events, `transaction`
+    its place on the disk."""
 
-    __slots__ = ("life", "records", "sends")
+    __slots__ = ("effects", "kinds", "life", "transaction")
 
-    def __init__(self, life: int, records: list[AnyRecord], sends: list[Send]) -> None:
+    def __init__(self, life: int, transaction: int, effects: Effects) -> None:
         self.life = life
-        self.records = records
-        self.sends = sends
+        self.transaction = transaction
+        self.effects = effects
+        self.kinds = {type(each).__name__ for each in (*effects.records, *effects.events)}

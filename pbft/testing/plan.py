@@ -1,15 +1,18 @@
 """What one seed stands for: sizes, faults, and when each begins and ends. Plain data.
 
 The network is bad until `gst_ns` (global stabilisation time): losses, duplicates, partitions,
-crashes. From then on it delivers everything within `calm_delay_ns`, and everybody is up.
+crashes, stops at fail points, damaged disks. From then on it delivers everything within
+`calm_delay_ns`, and everybody is up whose disk is whole.
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pbft.core.config import Configuration
 from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
 from pbft.testing.byzantine import ADVERSARIES
+from pbft.testing.disk import Harm
+from pbft.testing.failpoints import POINTS, Stop
 
 REAL_KEYS_EVERY = 16
 """Every so many seeds run on Ed25519 in place of tags."""
@@ -41,6 +44,15 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """The disk of `replica`, which a crash at `begin` has taken down, is harmed."""
+
+    begin: int
+    replica: ReplicaId
+    harm: Harm
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a run is a function of. Times are virtual nanoseconds."""
 
@@ -60,6 +72,8 @@ class Plan:
     operations: int
     partitions: list[Partition] = field(default_factory=list)
     crashes: list[Crash] = field(default_factory=list)
+    stops: list[Stop] = field(default_factory=list)
+    damages: list[Damage] = field(default_factory=list)
 
 
 def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
@@ -79,8 +93,8 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
     chosen = sorted(rng.sample(range(replicas), count))
     if (twins or rng.random() < 0.4) and chosen and 0 not in chosen:
         chosen[0] = 0
-    names = sorted(ADVERSARIES)
-    return Plan(
+    names = sorted(ADVERSARIES.keys() - {"propose-again"})
+    plan = Plan(
         seed=seed,
         config=config,
         traitors={r: "silent" if excess else rng.choice(names) for r in chosen},
@@ -97,6 +111,39 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
         operations=rng.randrange(60, 120),
         partitions=[] if twins else _partitions(rng, replicas, gst),
         crashes=[] if twins else _crashes(rng, replicas, gst, chosen),
+    )
+    return plan if excess else _with_disk_faults(plan)
+
+
+def _with_disk_faults(plan: Plan) -> Plan:
+    """Drawn last, from a generator of its own: all else is as without them. Where a replica can
+    stop, one traitor may be of the kind that asks it again for what it has voted. A replica whose
+    disk is damaged takes the place of a traitor: together they are at most f."""
+    rng = random.Random(f"disk {plan.seed} {plan.config.n} {sorted(plan.traitors)}")
+    stops = []
+    for _ in range(rng.choice((0, 1, 3))):
+        down = rng.randrange(SECOND // 20, SECOND)
+        stop = Stop(rng.choice(POINTS), rng.randrange(1, 30), rng.random() < 0.2, down)
+        stops.append(stop)
+    if not plan.traitors or rng.random() < 0.8:
+        traitors = dict(plan.traitors)
+        if stops and traitors and rng.random() < 0.3:
+            traitors[min(traitors)] = "propose-again"
+        return replace(plan, traitors=traitors, stops=stops)
+    honest = rng.choice(sorted(plan.traitors))
+    traitors = {r: name for r, name in plan.traitors.items() if r != honest}
+    begin = rng.randrange(SECOND, plan.gst_ns)
+    crashes = [Crash(begin, begin + SECOND // 10, honest)]
+    if rng.random() < 0.5:
+        again = begin + rng.randrange(SECOND // 5, SECOND)
+        crashes.append(Crash(again, again + SECOND // 10, honest))
+    damage = Damage(begin, honest, rng.choice(list(Harm)))
+    return replace(
+        plan,
+        traitors=traitors,
+        crashes=[*plan.crashes, *crashes],
+        stops=stops,
+        damages=[damage],
     )
 
 

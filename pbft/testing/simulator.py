@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from pbft.client_session import ClientEffects, ClientSession
 from pbft.core.authentication import Authentication, Ed25519Verifier, Signer, Verifier
 from pbft.core.effects import Effects, EnteredView, Evidence, Send
 from pbft.core.errors import PbftError
@@ -23,13 +22,15 @@ from pbft.crypto.signing import SigningKey
 from pbft.services.kv import KeyValueService
 from pbft.testing.byzantine import ADVERSARIES, Behaviour, Twins
 from pbft.testing.checkers import Checkers
+from pbft.testing.clients import Clients, correct_names, faulty_names
+from pbft.testing.disk import Disk, DiskDamagedError
+from pbft.testing.failpoints import Boundary, Stops
 from pbft.testing.host import Driven, Host, Pending
 from pbft.testing.network import Network
 from pbft.testing.new_view_oracle import NewViewOracle
-from pbft.testing.plan import Plan, draw, termination_bound_ns
+from pbft.testing.plan import Damage, Plan, draw, termination_bound_ns
 from pbft.testing.reference import check_answers
 from pbft.testing.tags import TagSigner, TagVerifier
-from pbft.testing.workload import FaultyClient, Workload
 
 WALL = 1_700_000_000 * SECOND
 TURN_DELAY_NS = MILLISECOND // 5
@@ -66,22 +67,21 @@ class Simulation:
         self._trace = hashlib.sha256()
         self._network = Network(plan, random.Random(f"network {plan.seed}"))
         self._rng = random.Random(f"run {plan.seed}")
-        self._correct_clients = [f"client-{i}" for i in range(plan.clients)]
-        self._faulty = [f"mallory-{i}" for i in range(plan.faulty_clients)]
         self._signers, self._verifier = self._keys()
         judge = Authentication(plan.config.cluster_id, self._signers[0], self._verifier)
         self.checkers = Checkers(NewViewOracle(plan.config, judge))
         self._ledger: dict[bytes, set[int]] = {}
         self.hosts = [self._host(r) for r in range(plan.config.n)]
-        self.workloads = {name: self._workload(name) for name in self._correct_clients}
-        self._alarms: set[tuple[str, int]] = set()
+        self.clients = Clients(self, self._signers, self._verifier)
+        self.workloads = self.clients.workloads
+        self._stops = Stops(plan.stops)
         self.views_entered = 0
 
     # -- making it ------------------------------------------------------------------------------
 
     def _keys(self) -> tuple[dict[Principal, Signer], Verifier]:
         principals: list[Principal] = [*range(self.plan.config.n)]
-        principals += self._correct_clients + self._faulty
+        principals += [*correct_names(self.plan), *faulty_names(self.plan)]
         rng = random.Random(f"keys {self.plan.seed}")
         seeds = {principal: rng.randbytes(32) for principal in principals}
         if self.plan.real_keys:
@@ -102,7 +102,8 @@ class Simulation:
                 return honest
             return ADVERSARIES[self.plan.traitors[number]](honest)
 
-        return Host(number, correct, boot)
+        disk = Disk(random.Random(f"disk {number} {self.plan.seed}"))
+        return Host(number, correct, disk, boot)
 
     def _core(self, number: ReplicaId, records: list[AnyRecord]) -> Replica:
         return Replica(
@@ -120,13 +121,6 @@ class Simulation:
         correct = [r for r in range(self.plan.config.n) if r not in self.plan.traitors]
         return {replica: index % 2 for index, replica in enumerate(correct)}
 
-    def _workload(self, name: str) -> Workload:
-        session = ClientSession(
-            self.plan.config, name, signer=self._signers[name], first_timestamp=1
-        )
-        share = self.plan.operations // self.plan.clients
-        return Workload(session, random.Random(f"{name} {self.plan.seed}"), share)
-
     @property
     def instant(self) -> Instant:
         return Instant(self.now, WALL + self.now)
@@ -143,8 +137,7 @@ class Simulation:
         self._schedule_faults()
         for host in self.hosts:
             self._wake(host)
-        for name in self._correct_clients:
-            self.at(SECOND, lambda name=name: self._client(name, []))  # type: ignore[misc]
+        self.clients.schedule()
         bound = termination_bound_ns(self.plan)
         limit = self.plan.gst_ns + 3 * bound + SETTLING_NS
         events, settled = 0, False
@@ -172,21 +165,8 @@ class Simulation:
             host = self.hosts[crash.replica]
             self.at(crash.begin, lambda host=host: self._crash(host))  # type: ignore[misc]
             self.at(crash.end, lambda host=host: self._restart(host))  # type: ignore[misc]
-        for name in self._faulty:
-            authentication = Authentication(
-                self.plan.config.cluster_id, self._signers[name], self._verifier
-            )
-            rng = random.Random(f"{name} {self.plan.seed}")
-            client = FaultyClient(name, self.plan.config, authentication, rng)
-            for _ in range(20):
-                when = rng.randrange(SECOND, self.plan.gst_ns + SECOND)
-                self.at(when, lambda c=client, n=name: self._outburst(n, c))  # type: ignore[misc]
-
-    def _outburst(self, name: str, client: FaultyClient) -> None:
-        self.faults["faulty client"] += 1
-        for send in client.act():
-            self._sign_off(send)
-            self._post(name, send)
+        for damage in self.plan.damages:
+            self.at(damage.begin, lambda damage=damage: self._harm(damage))  # type: ignore[misc]
 
     def _crash(self, host: Host) -> None:
         if host.up:
@@ -194,11 +174,46 @@ class Simulation:
             host.crash()
 
     def _restart(self, host: Host) -> None:
-        if not host.up:
-            self.faults["restart"] += 1
-            host.restart()
-            self.checkers.restarted(host.number, host.replica.status().executed)
-            self._wake(host)
+        if host.up or host.refused:
+            return
+        try:
+            records = host.restart()
+        except DiskDamagedError:
+            self._refuse(host)
+            return
+        self.faults["restart"] += 1
+        self.checkers.restarted(host.number, host.replica.status().executed, records)
+        self._wake(host)
+
+    def _harm(self, damage: Damage) -> None:
+        """From here on this replica counts among the f."""
+        host = self.hosts[damage.replica]
+        if not host.up and host.disk.damage(damage.harm):
+            self.faults[f"disk: {damage.harm.value}"] += 1
+            host.correct = False
+
+    def _refuse(self, host: Host) -> None:
+        """It stops for good. A whole disk must never lead here."""
+        self.faults["refused to run"] += 1
+        if host.up:
+            host.crash()
+        host.refused = True
+        if host.correct:
+            self.checkers.complain(f"persistence: replica {host.number} refuses its whole disk")
+
+    def _stopped(self, host: Host, boundary: Boundary, kinds: set[str]) -> bool:
+        """Whether the host has just died at a fail point."""
+        if self.now >= self.plan.gst_ns or host.number in self.plan.traitors:
+            return False
+        stop = self._stops.reached(boundary, kinds)
+        if stop is None:
+            return False
+        self.faults["fail point"] += 1
+        for each in self.hosts if stop.everyone else [host]:
+            self._crash(each)
+            back = min(self.now + stop.down_ns, self.plan.gst_ns)
+            self.at(back, lambda each=each: self._restart(each))  # type: ignore[misc]
+        return True
 
     # -- replicas -------------------------------------------------------------------------------
 
@@ -249,7 +264,13 @@ class Simulation:
                 self.views_entered += isinstance(event, EnteredView)
         for evidence in effects.evidence:
             self._accused(host, evidence)
-        pending = Pending(host.life, effects.records, effects.messages + effects.replies)
+        transaction = host.disk.write(effects.records) if effects.records else 0
+        pending = Pending(host.life, transaction, effects)
+        if "Forgotten" in pending.kinds and host.number not in self.plan.traitors:
+            self._refuse(host)
+            return
+        if self._stopped(host, Boundary.UNSYNCED, pending.kinds):
+            return
         disk = self._rng.randrange(self.plan.disk_delay_ns + 1) if effects.records else 0
         host.durable_until = max(host.durable_until, self.now + disk)
         if host.durable_until <= self.now:
@@ -259,28 +280,47 @@ class Simulation:
         self._wake(host)
 
     def _release(self, host: Host, pending: Pending) -> None:
-        """The records are durable: what they promise may leave."""
+        """The records are durable: what they promise may leave, if nothing stops us."""
         if host.life != pending.life:
             return
-        host.disk += pending.records
+        effects = pending.effects
+        host.disk.sync(pending.transaction)
         if host.correct:
-            for record in pending.records:
+            for record in effects.records:
                 self.checkers.durable(host.number, record)
-            for send in pending.sends:
-                self.checkers.sent(host.number, send)
-        for send in pending.sends:
-            self._post(host.number, send)
+        if self._stopped(host, Boundary.SYNCED, pending.kinds):
+            return
+        if not all(self._leaves(host, send) for send in effects.messages):
+            return
+        if effects.replies and self._stopped(host, Boundary.UNANSWERED, {"Reply"}):
+            return
+        for send in effects.replies:
+            self._leaves(host, send)
+        if not host.replica.status().active:
+            self._stopped(host, Boundary.INACTIVE, {"turn"})
+
+    def _leaves(self, host: Host, send: Send) -> bool:
+        """One message, receiver by receiver; whether the host lives on."""
+        if host.correct:
+            self.checkers.sent(host.number, send)
+        kinds = {type(send.message).__name__}
+        for count, target in enumerate(send.to):
+            self.post(host.number, Send((target,), send.data, send.message))
+            boundary = (Boundary.FIRST, Boundary.SECOND)[count : count + 1]
+            if boundary and self._stopped(host, boundary[0], kinds):
+                return False
+        return True
 
     def _accused(self, host: Host, evidence: Evidence) -> None:
         if host.correct:
             self.faults["evidence"] += 1
-            if evidence.culprit not in self.plan.traitors:
+            if self.hosts[evidence.culprit].correct:
                 text = f"accountability: {evidence.kind} blames replica {evidence.culprit}"
                 self.checkers.complain(text)
 
-    # -- the network and the clients ----------------------------------------------------------
+    # -- the network ----------------------------------------------------------
 
-    def _post(self, source: Principal, send: Send) -> None:
+    def post(self, source: Principal, send: Send) -> None:
         for target in send.to:
             packet = Packet(source, send.data)
             for when in self._network.arrivals(source, target, self.now):
@@ -288,45 +328,7 @@ class Simulation:
                     host = self.hosts[target]
                     self.at(when, lambda h=host, p=packet: self._arrive(h, p))  # type: ignore[misc]
                 elif target in self.workloads:
-                    self.at(when, lambda t=target, p=packet: self._client(t, [p]))  # type: ignore[misc]
-
-    def _sign_off(self, send: Send) -> None:
-        """Remember what clients really signed."""
-        message = send.message
-        key = (getattr(message, "client", ""), getattr(message, "timestamp", 0))
-        self.checkers.signed_by_clients.add(key)
-
-    def _client(self, name: str, packets: list[Packet]) -> None:
-        workload = self.workloads[name]
-        if packets:
-            self._client_done(name, workload.session.receive(packets, self.instant))
-        workload.go_on(self.now)
-        if not workload.done and workload.next_at > self.now:
-            self._alarm(name, workload.next_at)
-        deadline = workload.session.deadline
-        if deadline is not None and deadline <= self.now:
-            self._client_done(name, workload.session.expire(self.instant))
-            deadline = workload.session.deadline
-        if deadline is not None:
-            self._alarm(name, deadline)
-
-    def _alarm(self, name: str, when: int) -> None:
-        """Once per client and time."""
-        if (name, when) not in self._alarms:
-            self._alarms.add((name, when))
-            self.at(when, lambda: self._client(name, []))
-
-    def _client_done(self, name: str, effects: ClientEffects) -> None:
-        workload = self.workloads[name]
-        for completed in effects.completed:
-            workload.answers[completed.call] = completed.result
-            workload.answered_at[completed.call] = self.now
-            if completed.read_at is not None:
-                self.faults["fast read"] += 1
-                workload.read_at[completed.call] = completed.read_at
-        for send in effects.messages:
-            self._sign_off(send)
-            self._post(name, send)
+                    self.at(when, lambda t=target, p=packet: self.clients.arrive(t, [p]))  # type: ignore[misc]
 
     # -- judging it -----------------------------------------------------------------------------
 
@@ -371,8 +373,12 @@ class Simulation:
 
 
 def simulate(seed: int, replicas: int = 4, traitors: int | None = None) -> Report:
-    """Run one seed. An error that leaves the core is a violation like any other."""
-    plan = draw(seed, replicas, traitors)
+    """Run one seed."""
+    return run(draw(seed, replicas, traitors))
+
+
+def run(plan: Plan) -> Report:
+    """Run a plan. An error that leaves the core is a violation like any other."""
     simulation = Simulation(plan)
     try:
         return simulation.run()

@@ -61,7 +61,7 @@ def test_a_correct_history_is_not_flagged(checkers: Checkers) -> None:
         checkers.happened(replica, executed(1, ONE, ("alice", 1)))
         checkers.happened(replica, executed(2, TWO, ("alice", 2)))
         checkers.happened(replica, EnteredView(1))
-    checkers.restarted(0, 0)
+    checkers.restarted(0, 0, [])
     checkers.happened(0, executed(1, ONE, ("alice", 1)))
     checkers.happened(1, Installed(8, ONE))
     checkers.happened(1, executed(9))

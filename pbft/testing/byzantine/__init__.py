@@ -15,6 +15,7 @@ from pbft.testing.byzantine.ordering import (
     Equivocate,
     Flood,
     NameNothing,
+    ProposeAgain,
     Replay,
     Silent,
     Slow,
@@ -45,5 +46,6 @@ ADVERSARIES: dict[str, Maker] = {
     "lie-to-laggards": LieToLaggards,
     "withhold-results": WithholdResults,
     "mixed": Mixed,
+    "propose-again": ProposeAgain,
 }
 """What the simulator draws from."""

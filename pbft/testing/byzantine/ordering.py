@@ -19,7 +19,14 @@ from pbft.core.messages import (
     Status,
 )
 from pbft.core.replica import Replica
-from pbft.core.wire import batch_digest, decode_batch, decode_signed, encode_body, reference_to
+from pbft.core.wire import (
+    batch_digest,
+    decode_batch,
+    decode_signed,
+    encode_body,
+    encode_link,
+    reference_to,
+)
 from pbft.testing.byzantine.behaviour import Behaviour
 
 
@@ -58,6 +65,30 @@ class Equivocate(Behaviour):
     def _votes(self, send: Send, vote: Prepare | Commit) -> Iterable[Send]:
         yield send
         yield self.say(send, msgspec.structs.replace(vote, digest=self.some_digest()))
+
+
+class ProposeAgain(Equivocate):
+    """As primary, honest at first; later another batch under each number it proposed lately, over
+    and over: a replica that has forgotten its vote will give another."""
+
+    EVERY_NS = 50 * MILLISECOND
+
+    def __init__(self, honest: Replica) -> None:
+        super().__init__(honest)
+        self._others: deque[Send] = deque(maxlen=8)
+        self._next = 0
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if isinstance(send.message, Proposal):
+            other = self._variant(send.message, self.honest.config.n)
+            self._others.append(Send(send.to, encode_link(other), other))
+        return (send,)
+
+    def extra(self, now: Instant) -> Iterable[Send]:
+        if now.monotonic >= self._next:
+            self._next = now.monotonic + self.EVERY_NS
+            self.acted += len(self._others)
+            yield from self._others
 
 
 class Silent(Behaviour):
