@@ -17,6 +17,10 @@ class RecordError(PbftError):
     """Durable records that do not belong together: the replica must not start from them."""
 
 
+class StorageError(PbftError):
+    """The disk under a replica failed, or what it holds cannot be trusted: the replica stops."""
+
+
 class ForgottenVotesError(PbftError):
     """A peer showed a vote signed by this replica that it does not remember having cast."""
 

@@ -1,0 +1,174 @@
+"""The durable store: what it gives back, what it refuses, and that a failed write is final."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pbft.core.errors import ConfigurationError, StorageError
+from pbft.core.records import AnyRecord, Began, Snapshotted, Stabilised
+from pbft.sqlite_store import SqliteStore
+from pbft.store import Store
+
+CLUSTER = bytes(range(16))
+
+
+def snapshot(sequence: int, size: int = 100) -> Snapshotted:
+    return Snapshotted(sequence, bytes(32), os.urandom(size))
+
+
+@contextlib.contextmanager
+def opened(path: Path, cluster: bytes = CLUSTER, replica: int = 2) -> Iterator[SqliteStore]:
+    store = SqliteStore(path, cluster, replica)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def written(path: Path, *records: AnyRecord) -> Path:
+    async def main(store: Store) -> None:
+        for record in records:
+            await store.append([record])
+
+    with opened(path) as store:
+        asyncio.run(main(store))
+    return path
+
+
+def test_a_restart_gives_back_what_was_appended(tmp_path: Path) -> None:
+    records: Sequence[AnyRecord] = (Began(), snapshot(8), snapshot(16))
+    path = written(tmp_path / "data" / "r.db", *records)
+    with opened(path) as store:
+        assert store.load() == list(records)
+        assert store.durability == "fsync"
+
+
+def test_what_waits_together_is_written_together(tmp_path: Path) -> None:
+    async def main(store: SqliteStore) -> int:
+        before = store._db.execute("PRAGMA data_version").fetchone()
+        commits: list[str] = []
+        store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        await asyncio.gather(*(store.append([snapshot(n)]) for n in range(200)))
+        assert before is not None
+        return len(commits)
+
+    with opened(tmp_path / "r.db") as store:
+        assert asyncio.run(main(store)) < 100
+        assert len(store.load()) == 200
+
+
+def test_what_was_appended_is_there_after_a_kill(tmp_path: Path) -> None:
+    """The child leaves without closing anything, as a killed process does."""
+    child = os.fork()
+    if child == 0:
+        store = SqliteStore(tmp_path / "r.db", CLUSTER, 2)
+        asyncio.run(store.append([Began(), snapshot(8)]))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    with opened(tmp_path / "r.db") as store:
+        assert len(store.load()) == 2
+
+
+def test_a_file_of_another_cluster_or_replica_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "r.db", Began())
+    with pytest.raises(ConfigurationError, match="another cluster"), opened(path, bytes(16)):
+        pass
+    with pytest.raises(ConfigurationError, match="another replica"), opened(path, replica=3):
+        pass
+    with opened(path) as store:
+        assert len(store.load()) == 1
+
+
+def test_one_identity_is_not_started_twice(tmp_path: Path) -> None:
+    with opened(tmp_path / "r.db"), pytest.raises(ConfigurationError, match="running already"):
+        SqliteStore(tmp_path / "r.db", CLUSTER, 2)
+    with opened(tmp_path / "r.db") as store:
+        assert store.load() == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE journal SET value = x'00' WHERE key = x'30'",
+        "DELETE FROM journal WHERE key = x'30'",
+        "UPDATE head SET value = zeroblob(16) WHERE name = 'sum'",
+    ],
+)
+def test_a_damaged_or_missing_row_is_noticed(tmp_path: Path, damage: str) -> None:
+    path = written(tmp_path / "r.db", Began(), snapshot(8))
+    database = sqlite3.connect(path)
+    assert database.execute(damage).rowcount == 1
+    database.commit()
+    database.close()
+    with opened(path) as store, pytest.raises(StorageError, match="run `pbft recover DIR 2`"):
+        store.load()
+
+
+def test_a_row_in_an_older_state_is_noticed(tmp_path: Path) -> None:
+    """Each row is sound by itself; together they never were (a misdirected or lost write)."""
+    path = written(tmp_path / "r.db", Stabilised(1, (b"old",)))
+    database = sqlite3.connect(path)
+    old = database.execute("SELECT key, value, checksum FROM journal").fetchone()
+    database.close()
+    written(path, Stabilised(1, (b"new",)))
+    database = sqlite3.connect(path)
+    database.execute("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", old)
+    database.commit()
+    database.close()
+    with opened(path) as store, pytest.raises(StorageError, match="missing or older"):
+        store.load()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.db").write_bytes(os.urandom(8192))
+    with pytest.raises(StorageError, match="cannot be trusted"):
+        SqliteStore(tmp_path / "r.db", CLUSTER, 2)
+
+
+def test_a_full_disk_is_final(tmp_path: Path) -> None:
+    """Also once there is room again: what was written in between is not known."""
+
+    async def main(store: SqliteStore) -> None:
+        await store.append([Began()])
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, limits[1]))
+        try:
+            with pytest.raises(StorageError, match="could not be written"):
+                await store.append([snapshot(8, 1024 * 1024)])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        with pytest.raises(StorageError, match="could not be written"):
+            await store.append([snapshot(16)])
+
+    with opened(tmp_path / "r.db") as store:
+        asyncio.run(main(store))
+    with opened(tmp_path / "r.db") as store:
+        assert store.load() == [Began()]
+
+
+def test_the_files_stay_bounded_over_many_checkpoints(tmp_path: Path) -> None:
+    async def main(store: SqliteStore) -> None:
+        for sequence in range(1, 200):
+            await store.append([snapshot(sequence, 200_000), Stabilised(sequence, (b"proof",))])
+
+    with opened(tmp_path / "r.db") as store:
+        asyncio.run(main(store))
+        assert len(store.load()) == 2
+        assert sum(each.stat().st_size for each in tmp_path.iterdir()) < 32 * 1024 * 1024
+
+
+def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
+    with opened(tmp_path / "r.db") as store:
+        child = os.fork()
+        if child == 0:
+            store.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        asyncio.run(store.append([Began()]))
+        assert store.load() == [Began()]
