@@ -5,7 +5,7 @@ Here only what one entry must look like; what entries must be to each other is j
 
 import json
 import tomllib
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -67,6 +67,12 @@ class TransportEntry(Struct, forbid_unknown_fields=True, frozen=True):
     """Of a sealed datagram, without the headers of UDP and IP."""
 
 
+class StorageEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """ "fsync": what a replica promised survives a power cut. "memory": nothing survives."""
+
+    durability: Literal["fsync", "memory"] = "fsync"
+
+
 class ClusterFile(Struct, forbid_unknown_fields=True, frozen=True):
     """All of cluster.toml."""
 
@@ -76,6 +82,7 @@ class ClusterFile(Struct, forbid_unknown_fields=True, frozen=True):
     client: list[ClientEntry] = []
     protocol: dict[str, int | bool] = {}
     transport: TransportEntry = TransportEntry()
+    storage: StorageEntry = StorageEntry()
 
 
 def parse(text: str) -> ClusterFile:
@@ -131,6 +138,7 @@ def render(file: ClusterFile) -> str:
         text = json.dumps(default if value is None else value)
         lines.append(f"# {key} = {text}" if value is None else f"{key} = {text}")
     lines += ["", "[transport]", f"datagram_bytes = {file.transport.datagram_bytes}"]
+    lines += ["", "[storage]", f"durability = {json.dumps(file.storage.durability)}"]
     for replica in file.replica:
         lines += ["", "[[replica]]", *_entries(replica)]
     for client in file.client:

@@ -4,15 +4,18 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from pbft.cluster import Cluster
+from pbft.cluster import Cluster, replica_name
 from pbft.core.ids import ReplicaId
 from pbft.core.replica import Replica
 from pbft.node import Node, ReplicaLike
 from pbft.services.kv import KeyValueService
+from pbft.sqlite_store import SqliteStore
+from pbft.store import MemoryStore, Store
 from pbft.transport.loop import run
 
 PARENT_SECONDS = 0.5
@@ -49,8 +52,21 @@ def serve(
     cluster = Cluster.load(directory)
     member = cluster.member(replica)
     identity = cluster.identity(directory, member.name)
-    node = Node(cluster, replica, identity, KeyValueService(), wrap=wrap)
-    run(until_stopped(node, with_parent=with_parent))
+    with opened_store(cluster, directory, replica) as store:
+        node = Node(cluster, replica, identity, KeyValueService(), wrap=wrap, store=store)
+        run(until_stopped(node, with_parent=with_parent))
+
+
+@contextmanager
+def opened_store(cluster: Cluster, directory: Path, replica: ReplicaId) -> Iterator[Store]:
+    """The store that the cluster file asks for, under `directory`. Raises `ConfigurationError` and
+    `StorageError`."""
+    if cluster.file.storage.durability == "memory":
+        yield MemoryStore()
+        return
+    path = directory / "data" / f"{replica_name(replica)}.db"
+    with closing(SqliteStore(path, cluster.config.cluster_id, replica)) as store:
+        yield store
 
 
 async def until_stopped(server: Server, *, with_parent: bool) -> None:

@@ -178,6 +178,8 @@ def test_replicas_do_not_outlive_what_started_them(tmp_path: Path) -> None:
 
 def test_a_replica_that_forgot_its_votes_says_so_and_stops(tmp_path: Path) -> None:
     init(tmp_path)
+    file = tmp_path / "mycluster" / "cluster.toml"
+    file.write_text(file.read_text().replace('durability = "fsync"', 'durability = "memory"'))
     with running(tmp_path, "up", "mycluster") as up:
         until_up(tmp_path)
         assert pbft_command("kv", "mycluster", "put", "a", "b", cwd=tmp_path).returncode == 0
