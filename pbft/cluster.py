@@ -12,7 +12,14 @@ from functools import cached_property
 from pathlib import Path
 
 from pbft import cluster_file
-from pbft.cluster_file import ClientEntry, ClusterFile, ReplicaEntry, TransportEntry
+from pbft.cluster_file import (
+    ClientEntry,
+    ClusterFile,
+    Durability,
+    ReplicaEntry,
+    StorageEntry,
+    TransportEntry,
+)
 from pbft.core.authentication import Ed25519Verifier
 from pbft.core.config import CLUSTER_ID_BYTES, Configuration
 from pbft.core.errors import ConfigurationError
@@ -76,6 +83,7 @@ class Cluster:
         host: str = "127.0.0.1",
         ports: Sequence[int] | None = None,
         protocol: Mapping[str, int] | None = None,
+        durability: Durability = "fsync",
     ) -> "tuple[Cluster, dict[str, Identity]]":
         """A new cluster on one host, with new keys: client-0 and up beside the replicas.
 
@@ -103,6 +111,7 @@ class Cluster:
             entries,
             dict(protocol or {}),
             TransportEntry(),
+            StorageEntry(durability),
         )
         return cls._from_text(cluster_file.render(file)), identities
 

@@ -5,7 +5,7 @@ Here only what one entry must look like; what entries must be to each other is j
 
 import json
 import tomllib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
@@ -42,6 +42,7 @@ UNITS = {
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Host = Annotated[str, Meta(min_length=1, max_length=255)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Durability: TypeAlias = Literal["fsync", "memory"]
 Key = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -70,7 +71,7 @@ class TransportEntry(Struct, forbid_unknown_fields=True, frozen=True):
 class StorageEntry(Struct, forbid_unknown_fields=True, frozen=True):
     """ "fsync": what a replica promised survives a power cut. "memory": nothing survives."""
 
-    durability: Literal["fsync", "memory"] = "fsync"
+    durability: Durability = "fsync"
 
 
 class ClusterFile(Struct, forbid_unknown_fields=True, frozen=True):

@@ -30,7 +30,8 @@ MAX_OUTSTANDING = 100_000
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """bench [--clients C] [--outstanding W] [--payload B] [--replicas N] [--seconds S] [--json]"""
+    """bench [--clients C] [--outstanding W] [--payload B] [--replicas N] [--seconds S]
+    [--durability fsync|memory] [--json]"""
     parser = add_command(
         subparsers, "bench", "throughput and latency on this machine, with their conditions"
     )
@@ -52,6 +53,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     add("--replicas", type=whole(4, MAX_REPLICAS), default=4, metavar="N", help="replicas (4)")
     add("--seconds", type=seconds, default=5.0, metavar="S", help="measured, after a warm-up (5)")
+    add("--durability", choices=("fsync", "memory"), default="fsync", help="of records (fsync)")
     add("--json", action="store_true", help="print one JSON object as the last line")
 
 
@@ -119,7 +121,9 @@ async def _bench(
     warm_up = min(1.0, args.seconds)
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(
-            ProcessCluster(directory, n=args.replicas, clients=args.clients)
+            ProcessCluster(
+                directory, n=args.replicas, clients=args.clients, durability=args.durability
+            )
         )
         callers: Sequence[Caller]
         if replicated:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from pbft.cluster import Cluster
+from pbft.cluster_file import Durability
 from pbft.core.errors import PbftError
 from pbft.core.ids import ReplicaId
 from pbft.processes import Processes
@@ -44,10 +45,11 @@ class ProcessCluster:
         n: int = 4,
         clients: int = 1,
         protocol: Mapping[str, int] | None = None,
+        durability: Durability = "fsync",
     ) -> None:
         self.directory = directory
         cluster, identities = Cluster.create(
-            n, clients, host=HOST, ports=free_ports(2 * n), protocol=protocol
+            n, clients, host=HOST, ports=free_ports(2 * n), protocol=protocol, durability=durability
         )
         cluster.save(directory, identities)
         self.cluster = cluster
