@@ -11,3 +11,7 @@ class KeyFileError(CryptoError):
 
 class HandshakeError(CryptoError):
     """A handshake message that is not by the peer it claims; the link layer drops and counts it."""
+
+
+class TrieError(CryptoError):
+    """An encoded node that is not one, or not the one that its digest promises."""
