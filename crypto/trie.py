@@ -33,7 +33,9 @@ EMPTY = bytes(DIGEST_BYTES)
 """In place of the digest of what has no entry: an absent child, or the whole map."""
 LEAF = b"trie leaf"
 BRANCH = b"trie branch"
-_NIBBLES = bytes.maketrans(b"0123456789abcdef", bytes(range(WIDTH)))
+_ALL = range(WIDTH)
+_STEPS = [bytes((nibble,)) for nibble in _ALL]
+_NIBBLES = bytes.maketrans(b"0123456789abcdef", bytes(_ALL))
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[bytes, bytes]).decode
@@ -357,16 +359,17 @@ def _leaves(node: Node | None, path: Path, after: Path | None) -> Iterator[tuple
         if after is not None and after[: len(path)] == path and len(after) > len(path):
             first = after[len(path)]
         for nibble in range(first, WIDTH):
-            yield from _leaves(node.children[nibble], path + bytes((nibble,)), after)
+            yield from _leaves(node.children[nibble], path + _STEPS[nibble], after)
 
 
 def _compare(old: Node | None, new: Node | None, path: Path, found: Difference) -> None:
     if node_digest(old) == node_digest(new):
         return
     if isinstance(old, Branch) and isinstance(new, Branch):
-        for nibble, (left, right) in enumerate(zip(old.children, new.children, strict=True)):
-            if left is not right:
-                _compare(left, right, path + bytes((nibble,)), found)
+        left, right = old.children, new.children
+        for nibble in _ALL:
+            if left[nibble] is not right[nibble]:
+                _compare(left[nibble], right[nibble], path + _STEPS[nibble], found)
         return
     if isinstance(old, Leaf) and isinstance(new, Leaf):  # what most differences are
         found.removed.append(Place(path, old))

@@ -767,4 +767,60 @@ WORLD = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = QUORUMS + VIEWS + STATE + WORLD
+TRIE = "crypto/trie.py"
+TRIE_TESTS = "tests/crypto/test_trie.py"
+ASSEMBLY_TESTS = "tests/crypto/test_assembly.py"
+
+MAPS = (
+    mutant(
+        "T29",
+        "a snapshot shares what is written later",
+        TRIE,
+        "if branch.owner is not self._owner:",
+        "if branch.owner is None:",
+        TRIE_TESTS,
+    ),
+    mutant(
+        "T29",
+        "a digest outlives what it was of",
+        TRIE,
+        "        branch.digest = None\n",
+        "        pass\n",
+        TRIE_TESTS,
+    ),
+    mutant(
+        "T29",
+        "deleting leaves the shape as it was",
+        TRIE,
+        "if fits(branch.count + count, branch.weight + weight, depth):",
+        "if False:",
+        TRIE_TESTS,
+    ),
+    mutant(
+        "T29",
+        "a leaf may hold keys of other places",
+        TRIE,
+        "if any(not path_of(key).startswith(path) for key in leaf.entries):",
+        "if False:",
+        TRIE_TESTS,
+    ),
+    mutant(
+        "T29",
+        "a leaf's digest is not compared",
+        TRIE,
+        'if kind != b"L" or digest(LEAF, body) != expected:',
+        'if kind != b"L":',
+        ASSEMBLY_TESTS,
+        TRIE_TESTS,
+    ),
+    mutant(
+        "T54",
+        "a damaged leaf goes on claiming its old digest",
+        TRIE,
+        "                self._forget(path)\n",
+        "",
+        TRIE_TESTS,
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = QUORUMS + VIEWS + STATE + WORLD + MAPS
