@@ -62,6 +62,7 @@ def test_the_entries_alone_decide_shape_and_digest(
     model: dict[bytes, bytes] = {}
     for key, value in writes:
         assert trie.get(key) == model.get(key)
+        assert (trie.digest == EMPTY) is (not model)  # and every node has its digest from here on
         if value is None:
             assert trie.delete(key) == model.pop(key, None)
         else:
