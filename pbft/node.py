@@ -2,8 +2,8 @@
 
 One turn: wait; absorb one bounded burst *before* any timer fires, so that a stall of this process
 does not become suspicion (T56); then, for each of the core's outputs, (1) make the records durable,
-(2) send, (3) arm the timer, (4) report. Turns run one after another, so nothing leaves before the
-records of its own and of every earlier turn are durable (T45).
+(2) send, (3) arm the timer, (4) report. The next turn does not wait for (1): the outbox holds what
+is to be sent and reported until the records of its own and of every earlier turn are durable (T45).
 
 Replicas and clients have a socket each: a flood of the one does not drown the other (T40).
 """
@@ -28,6 +28,7 @@ from pbft.core.service import Service
 from pbft.core.status import ReplicaStatus
 from pbft.core.wire import MAX_MESSAGE_BYTES
 from pbft.crypto.keyfiles import Identity
+from pbft.outbox import Outbox
 from pbft.store import MemoryStore, Store
 from pbft.transport.alarm import Alarm, instant
 from pbft.transport.endpoint import Arrival, Endpoint, EndpointLimits, open_endpoint
@@ -93,6 +94,7 @@ class Node:
         self._started = time.monotonic_ns()
         self._stopping = False
         self._alarm: Alarm | None = None
+        self._outbox = Outbox(self._store, self._ring)
         self._ends: tuple[Endpoint, ...] = ()
         self.serving = asyncio.Event()
         """Set once both sockets are bound."""
@@ -100,19 +102,22 @@ class Node:
     def stop(self) -> None:
         """Let `run` return after the turn under way."""
         self._stopping = True
-        if self._alarm is not None:
-            self._alarm.ring()
+        self._ring()
 
     async def run(self) -> None:
         """Serve. Raises `ConfigurationError` where a port cannot be had, `ForgottenVotesError`
-        where this replica has voted in an earlier life that it does not remember."""
+        where this replica has voted in an earlier life that it does not remember, and
+        `StorageError` where its store has failed: nothing is sent after that."""
         self._alarm = Alarm()
         try:
             await self._open(self._alarm)
             self.serving.set()
             while not self._stopping:
                 await self._alarm.wait(self._deadline())
+                await self._release(time.monotonic_ns())
                 await self._turn(instant())
+            await self._outbox.drained()
+            await self._release(time.monotonic_ns())
         finally:
             self._alarm.close()
             for end in self._ends:
@@ -135,28 +140,34 @@ class Node:
     # -- the turn -----------------------------------------------------------------------------
 
     async def _turn(self, now: Instant) -> None:
-        packets = [packet for end in self._ends for packet in self._absorb(end, now.monotonic)]
-        if packets:
-            await self._perform(self._replica.receive(packets, now))
-        deadline = self._replica.deadline
-        if deadline is not None and deadline <= now.monotonic:
-            await self._perform(self._replica.expire(now))
+        if not self._outbox.full:
+            packets = [packet for end in self._ends for packet in self._absorb(end, now.monotonic)]
+            if packets:
+                self._outbox.put(self._replica.receive(packets, now))
+            deadline = self._replica.deadline
+            if deadline is not None and deadline <= now.monotonic:
+                self._outbox.put(self._replica.expire(now))
+            if any(end.waiting for end in self._ends):
+                self._ring()
         for end in self._ends:
             end.expire(now.monotonic)
-            await end.flush(now.monotonic)
-            if end.waiting and self._alarm is not None:
-                self._alarm.ring()
+        await self._release(now.monotonic)
 
-    async def _perform(self, effects: Effects) -> None:
-        """The driver's four steps; the timer is armed by the next wait."""
-        if effects.records:
-            await self._store.append(effects.records)
-        self._post(effects.messages)
-        self._post(effects.replies)
-        for event in effects.events:
-            self._report(event)
-        for evidence in effects.evidence:
-            log.warning("replica %d convicted itself: %s", evidence.culprit, evidence.kind)
+    async def _release(self, now: int) -> None:
+        """Send and report what the disk has the records of."""
+        for effects in self._outbox.ready():
+            self._post(effects.messages)
+            self._post(effects.replies)
+            for event in effects.events:
+                self._report(event)
+            for evidence in effects.evidence:
+                log.warning("replica %d convicted itself: %s", evidence.culprit, evidence.kind)
+        for end in self._ends:
+            await end.flush(now)
+
+    def _ring(self) -> None:
+        if self._alarm is not None:
+            self._alarm.ring()
 
     def _post(self, sends: Sequence[Send]) -> None:
         replicas, clients = self._ends
@@ -194,7 +205,9 @@ class Node:
             log.info("%s: %s", self._me.name, event)
 
     def _deadline(self) -> int | None:
-        deadlines = [self._replica.deadline, *(end.deadline for end in self._ends)]
+        deadlines = [end.deadline for end in self._ends]
+        if not self._outbox.full:
+            deadlines.append(self._replica.deadline)
         return min((each for each in deadlines if each is not None), default=None)
 
     # -- opening ------------------------------------------------------------------------------

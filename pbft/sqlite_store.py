@@ -8,6 +8,7 @@ final (T34): what a disk holds after a failed sync is not known, so nothing is t
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import queue
@@ -45,7 +46,8 @@ TABLES = (
     " (key BLOB PRIMARY KEY, value BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
 )
 
-Task: TypeAlias = "tuple[list[Write], asyncio.Future[None]]"
+Task: TypeAlias = "tuple[list[Write], int, asyncio.Future[None]]"
+"""What to write, its size in bytes, and whom to tell."""
 
 
 class SqliteStore:
@@ -62,6 +64,7 @@ class SqliteStore:
         self._replica = replica
         self._process = os.getpid()
         self._failure: StorageError | None = None
+        self.unsynced_bytes = 0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         try:
@@ -98,17 +101,20 @@ class SqliteStore:
             raise self._unreadable("a row is missing or older than the others")
         return read(entries)
 
-    async def append(self, records: Sequence[AnyRecord]) -> None:
-        """Returns once `records`, and all that were appended before, are on the disk. Raises
-        `StorageError` where they are not known to be; so does every later call."""
+    def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]":
+        """Done once `records`, and all that were appended before, are on the disk. `StorageError`
+        where they are not known to be: then every later call raises it, too."""
         if self._failure is not None:
             raise self._failure
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="disk", daemon=True)
             self._thread.start()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tasks.put(([write for record in records for write in writes(record)], done))
-        await done
+        group = [write for record in records for write in writes(record)]
+        size = sum(len(write.value) for write in group if isinstance(write, Put))
+        self.unsynced_bytes += size
+        self._tasks.put((group, size, done))
+        return done
 
     def close(self) -> None:
         """Write what waits, and let go of the file. In a forked child, this does nothing: the
@@ -182,11 +188,22 @@ class SqliteStore:
     def _perform(self, tasks: list[Task]) -> None:
         if self._failure is None:
             try:
-                self._commit(write for group, _ in tasks for write in group)
+                self._commit(write for group, _, _ in tasks for write in group)
             except Exception as error:  # whatever it was, nothing may pass for written
                 self._failure = self._failed(error)
-        for _, done in tasks:
-            done.get_loop().call_soon_threadsafe(_settle, done, self._failure)
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+            tasks[0][-1].get_loop().call_soon_threadsafe(self._settle, tasks, self._failure)
+
+    def _settle(self, tasks: list[Task], failure: StorageError | None) -> None:
+        """In the event loop again."""
+        for _, size, done in tasks:
+            self.unsynced_bytes -= size
+            if done.done():
+                continue
+            if failure is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failure)
 
     def _commit(self, group: Iterator[Write]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -227,15 +244,6 @@ class SqliteStore:
         return StorageError(
             f"{self._path} cannot be trusted ({reason}): run `pbft recover DIR {self._replica}`"
         )
-
-
-def _settle(done: "asyncio.Future[None]", failure: StorageError | None) -> None:
-    if done.done():
-        return
-    if failure is None:
-        done.set_result(None)
-    else:
-        done.set_exception(failure)
 
 
 def _checksum(key: bytes, value: bytes) -> bytes:

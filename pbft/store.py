@@ -1,5 +1,6 @@
 """Where a replica's records go before its messages leave: the driver's first step (T34, T45)."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -7,16 +8,22 @@ from pbft.core.records import AnyRecord
 
 
 class Store(Protocol):
-    """`append` returns once the records, and all that were handed over before, are durable."""
+    """`append` hands records over, in order, and does not wait: its future is done once they, and
+    all that were handed over before, are durable, or fails with a `StorageError`."""
 
     durability: str
     """One word for people: what a crash leaves."""
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """Of what was handed over and is not known to be durable."""
+        ...
 
     def load(self) -> Sequence[AnyRecord]:
         """All records of earlier runs, in order."""
         ...
 
-    async def append(self, records: Sequence[AnyRecord]) -> None: ...
+    def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]": ...
 
 
 class MemoryStore:
@@ -24,10 +31,14 @@ class MemoryStore:
     the life of a cluster, and is told so by its peers if it starts again."""
 
     durability = "memory"
+    unsynced_bytes = 0
 
     def load(self) -> Sequence[AnyRecord]:
         """Nothing, ever."""
         return ()
 
-    async def append(self, records: Sequence[AnyRecord]) -> None:
+    def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]":
         """Nothing outlives this process, so nothing has to be waited for."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done

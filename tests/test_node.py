@@ -4,15 +4,18 @@ import asyncio
 import random
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from pbft import outbox
 from pbft.client import Client
-from pbft.core.effects import Effects
-from pbft.core.errors import ConfigurationError, ForgottenVotesError
+from pbft.core.effects import Effects, Send
+from pbft.core.errors import ConfigurationError, ForgottenVotesError, StorageError
 from pbft.core.ids import Instant, Packet
+from pbft.core.messages import AnyMessage
 from pbft.core.records import AnyRecord, Began
 from pbft.core.replica import Replica
 from pbft.core.status import ReplicaStatus
@@ -132,17 +135,28 @@ class SlowStore:
     """Durable a while after it was asked."""
 
     durability = "slow"
+    unsynced_bytes = 0
 
     def __init__(self, diary: Diary) -> None:
         self._diary = diary
+        self.failure: StorageError | None = None
 
     def load(self) -> Sequence[AnyRecord]:
         return ()
 
-    async def append(self, records: Sequence[AnyRecord]) -> None:
+    def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]":
         self._diary.entries.append("asked")
-        await asyncio.sleep(0.01)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        loop.call_later(0.01, self._synced, done)
+        return done
+
+    def _synced(self, done: "asyncio.Future[None]") -> None:
+        if self.failure is not None:
+            done.set_exception(self.failure)
+            return
         self._diary.entries.append("durable")
+        done.set_result(None)
 
 
 class Scripted:
@@ -153,6 +167,7 @@ class Scripted:
         self._diary = diary
         self.acted = 7
         self.due = True
+        self.turns = 0
 
     def receive(self, packets: Sequence[Packet], now: Instant) -> Effects:
         self._diary.entries.append("received")
@@ -161,7 +176,9 @@ class Scripted:
     def expire(self, now: Instant) -> Effects:
         self._diary.entries.append("expired")
         self.due = False
-        return Effects(records=[Began()])
+        self.turns += 1
+        vote = Send(to=(1,), data=b"%d" % self.turns, message=cast(AnyMessage, None))
+        return Effects(records=[Began()], messages=[vote])
 
     @property
     def deadline(self) -> int | None:
@@ -192,20 +209,79 @@ def test_nothing_leaves_before_the_records_are_durable(tmp_path: Path) -> None:
         diary = Diary()
         node, made = scripted(tmp_path, diary)
         async with running(node):
-            end = node._ends[0]
-            flush = end.flush
+            posted = node._ends[0].post
 
-            async def recorded(now: int) -> None:
-                diary.entries.append("sent")
-                await flush(now)
+            def recorded(peers: Iterable[str], kind: int, data: bytes) -> None:
+                diary.entries.append(f"sent {data.decode()}")
+                posted(peers, kind, data)
 
-            end.flush = recorded  # type: ignore[method-assign]
+            node._ends[0].post = recorded  # type: ignore[method-assign]
+            await asyncio.sleep(0.05)
+            diary.entries.clear()
+            for _ in range(2):
+                made[0].due = True
+                node._ring()
+                await asyncio.sleep(0.002)
+            await asyncio.sleep(0.05)
+            turns = ["expired", "asked", "expired", "asked"]
+            assert diary.entries == [*turns, "durable", "sent 2", "durable", "sent 3"]
+
+    run(main())
+
+
+def test_at_the_limit_nothing_is_absorbed_until_the_disk_has_caught_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "MAX_UNSYNCED_TURNS", 1)
+
+    async def main() -> None:
+        diary = Diary()
+        node, made = scripted(tmp_path, diary)
+        async with running(node), Client(tmp_path / "c") as client:
             await asyncio.sleep(0.05)
             diary.entries.clear()
             made[0].due = True
-            node._alarm.ring()  # type: ignore[union-attr]
+            node._ring()
+            await asyncio.sleep(0.002)
+            made[0].due = True
+            client._end.post(["replica-0"], MESSAGE, b"anything")
+            await client._end.flush(time.monotonic_ns())
             await asyncio.sleep(0.05)
-            assert diary.entries[:4] == ["expired", "asked", "durable", "sent"]
+        kept = ["expired", "asked", "durable"]
+        assert diary.entries == [*kept, "received", "expired", "asked", "durable"]
+
+    run(main())
+
+
+def test_a_store_that_fails_stops_the_node_with_its_sentence(tmp_path: Path) -> None:
+    """What comes after the failed turn does not leave, also where the node is told to stop."""
+
+    async def main() -> None:
+        diary = Diary()
+        node, _ = scripted(tmp_path, diary)
+        assert isinstance(node._store, SlowStore)
+        node._store.failure = StorageError("the disk is gone")
+        serving = asyncio.create_task(node.run())
+        await node.serving.wait()
+        with pytest.raises(StorageError, match="the disk is gone"):
+            async with asyncio.timeout(2):
+                await serving
+        assert not [each for each in diary.entries if each.startswith("sent")]
+
+    run(main())
+
+
+def test_stopping_waits_for_what_is_on_its_way_to_the_disk(tmp_path: Path) -> None:
+    async def main() -> None:
+        diary = Diary()
+        node, made = scripted(tmp_path, diary)
+        async with running(node):
+            await asyncio.sleep(0.05)
+            diary.entries.clear()
+            made[0].due = True
+            node._ring()
+            await asyncio.sleep(0.002)
+        assert diary.entries == ["expired", "asked", "durable"]
 
     run(main())
 

@@ -31,13 +31,14 @@ def opened(path: Path, cluster: bytes = CLUSTER, replica: int = 2) -> Iterator[S
         store.close()
 
 
-def written(path: Path, *records: AnyRecord) -> Path:
-    async def main(store: Store) -> None:
-        for record in records:
-            await store.append([record])
+async def appended(store: Store, *records: AnyRecord) -> None:
+    for record in records:
+        await store.append([record])
 
+
+def written(path: Path, *records: AnyRecord) -> Path:
     with opened(path) as store:
-        asyncio.run(main(store))
+        asyncio.run(appended(store, *records))
     return path
 
 
@@ -68,7 +69,7 @@ def test_what_was_appended_is_there_after_a_kill(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
         store = SqliteStore(tmp_path / "r.db", CLUSTER, 2)
-        asyncio.run(store.append([Began(), snapshot(8)]))
+        asyncio.run(appended(store, Began(), snapshot(8)))
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     with opened(tmp_path / "r.db") as store:
@@ -170,5 +171,5 @@ def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
             store.close()
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        asyncio.run(store.append([Began()]))
+        asyncio.run(appended(store, Began()))
         assert store.load() == [Began()]

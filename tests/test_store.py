@@ -7,7 +7,10 @@ from pbft.store import MemoryStore, Store
 
 
 def test_nothing_is_there_after_anything_was_appended() -> None:
+    async def main() -> None:
+        assert store.append([Began()]).done()
+
     store: Store = MemoryStore()
-    asyncio.run(store.append([Began()]))
+    asyncio.run(main())
     assert list(store.load()) == []
     assert store.durability == "memory"

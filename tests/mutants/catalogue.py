@@ -750,19 +750,27 @@ WORLD = (
     mutant(
         "T45",
         "messages do not wait for the records",
-        "pbft/node.py",
-        "            await self._store.append(effects.records)\n",
-        "            asyncio.ensure_future(self._store.append(effects.records))\n",
-        "tests/test_node.py::test_nothing_leaves_before_the_records_are_durable",
+        "pbft/outbox.py",
+        "                if not durable.done():\n",
+        "                if False:\n",
+        "tests/test_outbox.py",
+    ),
+    mutant(
+        "T45",
+        "a turn without records does not wait for the turns before it",
+        "pbft/outbox.py",
+        "        turns = self._turns\n",
+        "        turns = self._turns\n"
+        "        while turns and turns[-1][0] is None:\n"
+        "            yield turns.pop()[1]\n",
+        "tests/test_outbox.py",
     ),
     mutant(
         "T56",
         "timers expire before the burst is absorbed",
         "pbft/node.py",
-        "        if packets:\n"
-        "            await self._perform(self._replica.receive(packets, now))\n",
-        "        await self._perform(self._replica.expire(now))\n"
-        "        await self._perform(self._replica.receive(packets, now))\n",
+        "            if packets:\n",
+        "            self._outbox.put(self._replica.expire(now))\n            if packets:\n",
         "tests/test_node.py::test_a_burst_is_absorbed_before_timers_expire",
     ),
 )
