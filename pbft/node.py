@@ -114,7 +114,6 @@ class Node:
             self.serving.set()
             while not self._stopping:
                 await self._alarm.wait(self._deadline())
-                await self._release(time.monotonic_ns())
                 await self._turn(instant())
             await self._outbox.drained()
             await self._release(time.monotonic_ns())
@@ -140,6 +139,8 @@ class Node:
     # -- the turn -----------------------------------------------------------------------------
 
     async def _turn(self, now: Instant) -> None:
+        if self._outbox.waiting:
+            await self._release(now.monotonic)
         if not self._outbox.full:
             packets = [packet for end in self._ends for packet in self._absorb(end, now.monotonic)]
             if packets:

@@ -51,6 +51,11 @@ class Outbox:
             yield effects
 
     @property
+    def waiting(self) -> int:
+        """Turns that have not been released."""
+        return len(self._turns)
+
+    @property
     def full(self) -> bool:
         """Whether so much waits for the disk that no turn may begin."""
         waiting = len(self._turns) >= MAX_UNSYNCED_TURNS

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,6 +20,11 @@ from pbft.store import MemoryStore, Store
 from pbft.transport.loop import run
 
 PARENT_SECONDS = 0.5
+SWITCH_SECONDS = 0.0005
+"""A busy event loop hands the interpreter over after so long: the disk's thread asks for it a few
+times in each transaction, and the usual 5 ms would be most of a transaction's time."""
+
+log = logging.getLogger(__name__)
 
 
 class Server(Protocol):
@@ -53,8 +59,18 @@ def serve(
     member = cluster.member(replica)
     identity = cluster.identity(directory, member.name)
     with opened_store(cluster, directory, replica) as store:
+        sys.setswitchinterval(SWITCH_SECONDS)
+        _announce(member.name, store.durability)
         node = Node(cluster, replica, identity, KeyValueService(), wrap=wrap, store=store)
         run(until_stopped(node, with_parent=with_parent))
+
+
+def _announce(name: str, durability: str) -> None:
+    """What a crash of this replica leaves, at the head of its log."""
+    if durability == "memory":
+        log.warning("%s: durability memory: a crash loses its votes, and it cannot rejoin", name)
+    else:
+        log.info("%s: durability %s", name, durability)
 
 
 @contextmanager

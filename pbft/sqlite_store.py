@@ -1,9 +1,9 @@
 """A replica's records in one SQLite file: what was appended survives a crash and a power cut.
 
 A thread of its own writes. Everything that waits when it looks goes into one transaction with one
-sync, so a slow disk makes larger groups, not longer queues. Each row carries a checksum. A head row
-holds the XOR of all checksums and changes in the same transaction: a row that the disk lost, or
-that it kept in an older state, is noticed when the file is next read. Any failure to write is
+sync, so a slow disk makes larger groups, not longer queues. Each row carries a checksum. One more
+row holds the XOR of them all and changes in the same transaction: a row that the disk lost, or that
+it kept in an older state, is noticed when the file is next read. Any failure to write is
 final (T34): what a disk holds after a failed sync is not known, so nothing is tried again.
 """
 
@@ -14,8 +14,10 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from hashlib import blake2b
+from operator import xor
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,18 +26,26 @@ from pbft.core.ids import ReplicaId
 from pbft.core.journal import Drop, Put, Write, read, writes
 from pbft.core.records import AnyRecord
 
-FORMAT = b"1"
+FORMAT = b"2"
 CHECKSUM_BYTES = 16
+SUM = b""
+"""The key of the row whose checksum is that of all others together."""
+STATEMENT_ROWS = 64
+"""At most so many rows are set by one statement; statements are kept ready by their text."""
+
+LOG_BYTES = 8 * 1024 * 1024
+PAGE_BYTES = 4096
 
 SETTINGS = (
+    f"PRAGMA page_size = {PAGE_BYTES}",
     # Nobody else reads the file while we run; without sharing there is no memory-mapped index.
     "PRAGMA locking_mode = EXCLUSIVE",
     # A commit is one sequential write and one sync.
     "PRAGMA journal_mode = WAL",
     # Sync the log at every commit; NORMAL would sync only when the log is folded in.
     "PRAGMA synchronous = FULL",
-    # Fold the log into the file after 16 MiB: rarely, and yet the log stays bounded.
-    "PRAGMA wal_autocheckpoint = 4096",
+    # Fold the log into the file when it is full: rarely, and yet it stays bounded.
+    f"PRAGMA wal_autocheckpoint = {LOG_BYTES // PAGE_BYTES}",
     "PRAGMA journal_size_limit = 67108864",
     # Corrupted cells are an error and not a wild read.
     "PRAGMA cell_size_check = ON",
@@ -64,6 +74,10 @@ class SqliteStore:
         self._replica = replica
         self._process = os.getpid()
         self._failure: StorageError | None = None
+        self._loaded = False
+        self._rows: dict[bytes, int] = {}
+        """The checksum of each row that the file holds."""
+        self._sum = 0
         self.unsynced_bytes = 0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -86,19 +100,26 @@ class SqliteStore:
             raise
 
     def load(self) -> Sequence[AnyRecord]:
-        """All that is held, verified. Raises `StorageError` and `RecordError`."""
+        """All that is held, verified; not while anything is being written. Raises `StorageError`
+        and `RecordError`."""
         entries: list[tuple[bytes, bytes]] = []
-        total = 0
+        held: dict[bytes, int] = {}
+        total: int | None = None
         try:
-            for key, value, checksum in self._db.execute("SELECT * FROM journal"):
+            for key, value, packed in self._db.execute("SELECT * FROM journal"):
+                checksum = int.from_bytes(packed, "big")
+                if key == SUM:
+                    total = checksum
+                    continue
                 if _checksum(key, value) != checksum:
                     raise self._unreadable("a row does not match its checksum")
-                total ^= int.from_bytes(checksum, "big")
+                held[key] = checksum
                 entries.append((key, value))
         except sqlite3.Error as error:
             raise self._unreadable(str(error)) from None
-        if total != self._sum:
+        if reduce(xor, held.values(), 0) != total:
             raise self._unreadable("a row is missing or older than the others")
+        self._rows, self._sum, self._loaded = held, total, True
         return read(entries)
 
     def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]":
@@ -106,6 +127,8 @@ class SqliteStore:
         where they are not known to be: then every later call raises it, too."""
         if self._failure is not None:
             raise self._failure
+        if not self._loaded:
+            self.load()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="disk", daemon=True)
             self._thread.start()
@@ -147,20 +170,32 @@ class SqliteStore:
                     f"{self._path} belongs to another {name}: move it away, or start the replica"
                     " in the directory of its own cluster"
                 )
-        self._sum = int.from_bytes(head["sum"], "big")
         # What a killed process wrote but did not sync is readable from the page cache. Before we
         # rely on it, it is written again, to the file itself, and synced (T34).
-        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._reserve()
+        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         if busy:
             raise sqlite3.OperationalError("the log cannot be folded into the file")
         _sync_directory(self._path.parent)
+
+    def _reserve(self) -> None:
+        """Give the log its full size, to be written over from now on: where it would grow, each
+        sync would also have to write where the file's parts are."""
+        log = self._path.with_name(self._path.name + "-wal")
+        if log.exists() and log.stat().st_size >= LOG_BYTES:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("CREATE TABLE filler (bytes BLOB)")
+        self._db.execute("INSERT INTO filler VALUES (zeroblob(?))", (LOG_BYTES,))
+        self._db.execute("DROP TABLE filler")
+        self._db.execute("COMMIT")
 
     def _create(self, identity: dict[str, bytes]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
         for table in TABLES:
             self._db.execute(table)
-        rows = {**identity, "sum": bytes(CHECKSUM_BYTES)}
-        self._db.executemany("INSERT INTO head VALUES (?, ?)", rows.items())
+        self._db.executemany("INSERT INTO head VALUES (?, ?)", identity.items())
+        self._set([(SUM, b"", _packed(0))])
         self._db.execute("COMMIT")
 
     # -- the disk's thread --------------------------------------------------------------------
@@ -205,34 +240,35 @@ class SqliteStore:
             else:
                 done.set_exception(failure)
 
-    def _commit(self, group: Iterator[Write]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        total = self._sum
-        for write in group:
-            for checksum in self._apply(write):
-                total ^= int.from_bytes(checksum, "big")
-        value = total.to_bytes(CHECKSUM_BYTES, "big")
-        self._db.execute("UPDATE head SET value = ? WHERE name = 'sum'", (value,))
-        self._db.execute("COMMIT")
+    def _commit(self, group: Iterable[Write]) -> None:
+        """One transaction, of one statement where it can be: with each this thread gives up the
+        interpreter several times, and a busy event loop is slow to hand it back."""
+        puts, drops = folded(group)
+        held = self._rows
+        gone = {key for drop in drops for key in held if drop.first <= key <= drop.last}
+        checksums = {key: _checksum(key, value) for key, value in puts.items()}
+        left = (held[key] for key in gone.union(puts) if key in held)
+        total = reduce(xor, checksums.values(), reduce(xor, left, self._sum))
+        rows = [(key, value, _packed(checksums[key])) for key, value in puts.items()]
+        rows.append((SUM, b"", _packed(total)))
+        if drops or len(rows) > STATEMENT_ROWS:
+            self._db.execute("BEGIN IMMEDIATE")
+        for drop in drops:
+            span = (drop.first, drop.last)
+            self._db.execute("DELETE FROM journal WHERE key BETWEEN ? AND ?", span)
+        for at in range(0, len(rows), STATEMENT_ROWS):
+            self._set(rows[at : at + STATEMENT_ROWS])
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
+        for key in gone:
+            del held[key]
+        held |= checksums
         self._sum = total
 
-    def _apply(self, write: Write) -> list[bytes]:
-        """The checksums that join or leave the sum."""
-        match write:
-            case Put(key, value):
-                gone = self._db.execute("SELECT checksum FROM journal WHERE key = ?", (key,))
-                changed = [each for (each,) in gone.fetchall()]
-                row = (key, value, _checksum(key, value))
-                self._db.execute("INSERT OR REPLACE INTO journal VALUES (?, ?, ?)", row)
-                return [*changed, row[2]]
-            case Drop(first, last):
-                span = (first, last)
-                gone = self._db.execute(
-                    "SELECT checksum FROM journal WHERE key BETWEEN ? AND ?", span
-                )
-                changed = [each for (each,) in gone.fetchall()]
-                self._db.execute("DELETE FROM journal WHERE key BETWEEN ? AND ?", span)
-                return changed
+    def _set(self, rows: list[tuple[bytes, bytes, bytes]]) -> None:
+        marks = ",".join(["(?,?,?)"] * len(rows))
+        values = [value for row in rows for value in row]
+        self._db.execute(f"INSERT OR REPLACE INTO journal VALUES {marks}", values)
 
     def _failed(self, error: Exception) -> StorageError:
         return StorageError(
@@ -246,11 +282,30 @@ class SqliteStore:
         )
 
 
-def _checksum(key: bytes, value: bytes) -> bytes:
+def folded(group: Iterable[Write]) -> tuple[dict[bytes, bytes], list[Drop]]:
+    """The same as ranges to remove first and rows to set then."""
+    puts: dict[bytes, bytes] = {}
+    drops: list[Drop] = []
+    for write in group:
+        match write:
+            case Put(key, value):
+                puts[key] = value
+            case Drop(first, last):
+                drops.append(write)
+                for key in [each for each in puts if first <= each <= last]:
+                    del puts[key]
+    return puts, drops
+
+
+def _packed(checksum: int) -> bytes:
+    return checksum.to_bytes(CHECKSUM_BYTES, "big")
+
+
+def _checksum(key: bytes, value: bytes) -> int:
     hasher = blake2b(len(key).to_bytes(8, "big"), digest_size=CHECKSUM_BYTES)
     hasher.update(key)
     hasher.update(value)
-    return hasher.digest()
+    return int.from_bytes(hasher.digest(), "big")
 
 
 def _locked(path: Path) -> int:

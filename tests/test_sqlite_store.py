@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pbft.core.errors import ConfigurationError, StorageError
+from pbft.core.journal import Drop, Put, Write
 from pbft.core.records import AnyRecord, Began, Snapshotted, Stabilised
-from pbft.sqlite_store import SqliteStore
+from pbft.sqlite_store import LOG_BYTES, STATEMENT_ROWS, SqliteStore, folded
 from pbft.store import Store
 
 CLUSTER = bytes(range(16))
@@ -54,7 +55,7 @@ def test_what_waits_together_is_written_together(tmp_path: Path) -> None:
     async def main(store: SqliteStore) -> int:
         before = store._db.execute("PRAGMA data_version").fetchone()
         commits: list[str] = []
-        store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        store._db.set_trace_callback(lambda sql: commits.append(sql))
         await asyncio.gather(*(store.append([snapshot(n)]) for n in range(200)))
         assert before is not None
         return len(commits)
@@ -62,6 +63,47 @@ def test_what_waits_together_is_written_together(tmp_path: Path) -> None:
     with opened(tmp_path / "r.db") as store:
         assert asyncio.run(main(store)) < 100
         assert len(store.load()) == 200
+
+
+def test_one_statement_is_enough_for_a_group_without_removals(tmp_path: Path) -> None:
+    """With each the disk's thread gives up the interpreter: a busy loop makes it wait for it."""
+    statements: list[str] = []
+    with opened(tmp_path / "r.db") as store:
+        store.load()
+        store._db.set_trace_callback(statements.append)
+        asyncio.run(appended(store, snapshot(8)))
+        assert len(statements) == 1
+        asyncio.run(appended(store, Stabilised(9, ())))
+        assert statements[1].startswith("BEGIN")
+        assert statements[-1] == "COMMIT"
+        assert store.load() == [Stabilised(9, ())]
+
+
+def test_removals_and_writes_of_one_group_are_folded() -> None:
+    group: list[Write] = [Put(b"5a", b"1"), Put(b"5a", b"2"), Put(b"6", b"3"), Drop(b"5", b"5z")]
+    assert folded([*group, Put(b"5b", b"4")]) == (
+        {b"6": b"3", b"5b": b"4"},
+        [Drop(b"5", b"5z")],
+    )
+
+
+def test_the_log_has_its_full_size_from_the_start(tmp_path: Path) -> None:
+    """A log that grows makes every sync of the file's size, too."""
+    log = tmp_path / "r.db-wal"
+    with opened(tmp_path / "r.db") as store:
+        size = log.stat().st_size
+        assert size >= LOG_BYTES
+        asyncio.run(appended(store, *(snapshot(n) for n in range(50))))
+        assert log.stat().st_size == size
+
+
+def test_more_rows_than_one_statement_takes(tmp_path: Path) -> None:
+    async def main(store: Store) -> None:
+        await store.append([snapshot(n) for n in range(3 * STATEMENT_ROWS)])
+
+    with opened(tmp_path / "r.db") as store:
+        asyncio.run(main(store))
+        assert len(store.load()) == 3 * STATEMENT_ROWS
 
 
 def test_what_was_appended_is_there_after_a_kill(tmp_path: Path) -> None:
@@ -98,7 +140,8 @@ def test_one_identity_is_not_started_twice(tmp_path: Path) -> None:
     [
         "UPDATE journal SET value = x'00' WHERE key = x'30'",
         "DELETE FROM journal WHERE key = x'30'",
-        "UPDATE head SET value = zeroblob(16) WHERE name = 'sum'",
+        "UPDATE journal SET checksum = zeroblob(16) WHERE key = x''",
+        "DELETE FROM journal WHERE key = x''",
     ],
 )
 def test_a_damaged_or_missing_row_is_noticed(tmp_path: Path, damage: str) -> None:

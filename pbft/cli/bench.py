@@ -1,7 +1,8 @@
 """`pbft bench`: throughput and latency of real replica processes, with every condition beside it.
 
 Three figures are taken in one run, so that they can be compared on any machine: V (one core's
-Ed25519 verifications per second), the service unreplicated, and the service replicated.
+Ed25519 verifications per second), the service unreplicated, and the service replicated; the last,
+where both are asked for, with durable records and beside it with records in memory.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pbft.cli.figures import columns, milliseconds, percentile
 from pbft.cli.parsing import MAX_CLIENTS, SubParsers, UsageError, add_command, seconds, whole
 from pbft.cli.status import report_of
 from pbft.client import Client
+from pbft.cluster_file import Durability
 from pbft.core.config import MAX_REPLICAS
 from pbft.testing.cluster import ProcessCluster, ProcessError
 from pbft.testing.cluster.unreplicated import UnreplicatedClient
@@ -27,11 +29,16 @@ from pbft.transport.loop import run as run_loop
 OPENED_TOGETHER = 8
 UP_ATTEMPTS = 40
 MAX_OUTSTANDING = 100_000
+DURABILITIES: dict[str, tuple[Durability, ...]] = {
+    "fsync": ("fsync",),
+    "memory": ("memory",),
+    "both": ("fsync", "memory"),
+}
 
 
 def add_parser(subparsers: SubParsers) -> None:
     """bench [--clients C] [--outstanding W] [--payload B] [--replicas N] [--seconds S]
-    [--durability fsync|memory] [--json]"""
+    [--durability fsync|memory|both] [--json]"""
     parser = add_command(
         subparsers, "bench", "throughput and latency on this machine, with their conditions"
     )
@@ -53,7 +60,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     add("--replicas", type=whole(4, MAX_REPLICAS), default=4, metavar="N", help="replicas (4)")
     add("--seconds", type=seconds, default=5.0, metavar="S", help="measured, after a warm-up (5)")
-    add("--durability", choices=("fsync", "memory"), default="fsync", help="of records (fsync)")
+    add("--durability", choices=tuple(DURABILITIES), default="fsync", help="of records (fsync)")
     add("--json", action="store_true", help="print one JSON object as the last line")
 
 
@@ -62,20 +69,23 @@ def run(args: argparse.Namespace) -> int:
     if args.clients * args.outstanding > MAX_OUTSTANDING:
         raise UsageError(f"clients times outstanding is above {MAX_OUTSTANDING}: ask for fewer")
     before = machine.verifications_per_second()
+    kinds = DURABILITIES[args.durability]
     with tempfile.TemporaryDirectory() as scratch:
-        alone, _ = run_loop(_bench(Path(scratch) / "alone", args, replicated=False))
-        result, seen = run_loop(_bench(Path(scratch) / "cluster", args, replicated=True))
+        alone, _ = run_loop(_bench(Path(scratch) / "alone", args, None))
+        runs = {kind: run_loop(_bench(Path(scratch) / kind, args, kind)) for kind in kinds}
     v = max(before, machine.verifications_per_second())
+    by_durability = {kind: {**_figures(result, v), **seen} for kind, (result, seen) in runs.items()}
     figures = {
-        **_figures(result, v),
+        **by_durability[kinds[0]],
         "v_per_second": round(v),
         "unreplicated": _figures(alone, v),
-        **seen,
+        "by_durability": by_durability,
     }
     _show(figures)
     if args.json:
         print(json.dumps(figures), flush=True)
-    return 1 if result.failed or alone.failed or not result.latencies else 0
+    results = [alone, *(result for result, _ in runs.values())]
+    return 1 if any(each.failed or not each.latencies for each in results) else 0
 
 
 def _figures(measured: Measurement, v: float) -> dict[str, Any]:
@@ -91,10 +101,12 @@ def _figures(measured: Measurement, v: float) -> dict[str, Any]:
 
 
 def _show(figures: dict[str, Any]) -> None:
-    alone = figures["unreplicated"]
-    rows = [("", "replicated", "unreplicated")]
+    """A column for each durability, and one for the service alone."""
+    kinds: dict[str, dict[str, Any]] = figures["by_durability"]
+    sides = [*kinds.values(), figures["unreplicated"]]
+    rows = [("", *kinds, "unreplicated")]
     rows += [
-        (label, str(figures[key]), str(alone[key]))
+        (label, *(str(side[key]) for side in sides))
         for label, key in (
             ("operations per second", "ops_per_second"),
             ("the same in V", "ops_in_v"),
@@ -103,30 +115,38 @@ def _show(figures: dict[str, Any]) -> None:
         )
     ]
     rows += [
-        (f"{name}, ms", str(figures["latency_ms"][name]), str(alone["latency_ms"][name]))
+        (f"{name}, ms", *(str(side["latency_ms"][name]) for side in sides))
         for name in ("p50", "p99")
     ]
     print(columns(rows))
+    if len(kinds) > 1 and kinds["memory"]["ops_per_second"]:
+        share = kinds["fsync"]["ops_per_second"] / kinds["memory"]["ops_per_second"]
+        print(f"\nfsync reaches {share:.2f} of memory")
     print(f"\nV = {figures['v_per_second']} Ed25519 verifications per second on one core\n")
-    print(columns([(name, str(value)) for name, value in figures["conditions"].items()]))
+    conditions = {**figures["conditions"], "durability": ", ".join(kinds)}
+    print(columns([(name, str(value)) for name, value in conditions.items()]))
 
 
 # -- one measurement ----------------------------------------------------------------------------
 
 
 async def _bench(
-    directory: Path, args: argparse.Namespace, *, replicated: bool
+    directory: Path, args: argparse.Namespace, durability: Durability | None
 ) -> tuple[Measurement, dict[str, Any]]:
-    """Start the processes, open the clients, measure; what else there was to see."""
+    """Start the processes (replicas of this durability, or the service alone), open the clients,
+    measure; what else there was to see."""
     warm_up = min(1.0, args.seconds)
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(
             ProcessCluster(
-                directory, n=args.replicas, clients=args.clients, durability=args.durability
+                directory,
+                n=args.replicas,
+                clients=args.clients,
+                durability=durability or "memory",
             )
         )
         callers: Sequence[Caller]
-        if replicated:
+        if durability is not None:
             cluster.start()
             clients = [Client(directory, identity=f"client-{i}") for i in range(args.clients)]
             await _open(stack, clients)
@@ -143,7 +163,7 @@ async def _bench(
             callers, args.outstanding, args.payload, warm_up=warm_up, seconds=args.seconds
         )
         cluster.check()
-        seen = await _seen(cluster, clients, args, warm_up) if replicated else {}
+        seen = await _seen(cluster, clients, args, warm_up) if durability else {}
         return measured, seen
 
 

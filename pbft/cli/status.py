@@ -20,7 +20,10 @@ from pbft.core.status import ReplicaStatus
 from pbft.transport.loop import run as run_loop
 
 TIMEOUT_SECONDS = 1.0
-HEADINGS = ("replica", "state", "view", "primary", "watermarks", "executed", "digest", "drops")
+HEADINGS = (
+    *("replica", "state", "view", "primary", "watermarks", "executed", "digest"),
+    *("durability", "drops"),
+)
 DEAD = "dead: no answer"
 
 Reports = dict[ReplicaId, StatusReport | None]
@@ -89,7 +92,7 @@ def _object(replica: ReplicaId, report: StatusReport | None) -> dict[str, Any]:
 
 def _row(replica: ReplicaId, report: StatusReport | None) -> tuple[str, ...]:
     if report is None:
-        return (str(replica), DEAD, "-", "-", "-", "-", "-", "-")
+        return (str(replica), DEAD, *("-" for _ in HEADINGS[2:]))
     status = report.status
     at = status.state_digest_at
     return (
@@ -100,6 +103,7 @@ def _row(replica: ReplicaId, report: StatusReport | None) -> tuple[str, ...]:
         f"{status.low_watermark}..{status.high_watermark}",
         str(status.executed),
         f"{status.state_digest.hex()[:16]} at {at}" if at else "none yet",
+        report.durability,
         tally(status.drops),
     )
 

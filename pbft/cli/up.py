@@ -36,7 +36,12 @@ def run(args: argparse.Namespace) -> int:
                 member.id,
                 ["-m", "pbft", "replica", str(directory), str(member.id), "--with-parent"],
             )
-        print(f"{len(cluster.replicas)} replicas started; Ctrl-C stops them", flush=True)
+        durability = cluster.file.storage.durability
+        print(
+            f"{len(cluster.replicas)} replicas started (durability: {durability});"
+            " Ctrl-C stops them",
+            flush=True,
+        )
         return _watch(processes, stop, len(cluster.replicas))
     finally:
         processes.stop()

@@ -31,6 +31,20 @@ def test_the_example(tmp_path: Path) -> None:
         assert str(conditions[name]) in done.stdout
 
 
+@pytest.mark.cluster
+def test_both_durabilities_beside_each_other(tmp_path: Path) -> None:
+    shape = ("--outstanding", "16", "--seconds", "0.5", "--durability", "both", "--json")
+    done = pbft_command("bench", *shape, cwd=tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    for kind in ("fsync", "memory"):
+        side = figures["by_durability"][kind]
+        assert side["ops_per_second"] > 0
+        assert side["conditions"]["durability"] == kind
+    assert done.stdout.split()[:3] == ["fsync", "memory", "unreplicated"]
+    assert "of memory" in done.stdout
+
+
 @pytest.mark.parametrize("payload", [MIN_PAYLOAD, 64, 255, 256, 300, 4096, MAX_PAYLOAD])
 def test_operations_have_exactly_the_size_asked_for(payload: int) -> None:
     made = operations(payload)

@@ -108,6 +108,7 @@ def test_a_cluster_from_its_first_to_its_last_command(tmp_path: Path) -> None:
         table = pbft_command("status", "mycluster", cwd=tmp_path)
         assert table.returncode == 0
         assert "watermarks" in table.stdout
+        assert table.stdout.count("fsync") == 4
         children = children_of(up)
         assert len(children) == 4
         _one_dies(tmp_path, up, children[3])
