@@ -4,6 +4,7 @@
     RESPONSE    0x02 | sender's index (4) | receiver's index (4) | Noise KK, second
     COOKIE      0x03 | receiver's index (4) | cookie (16)
     TRANSPORT   0x04 | receiver's index (4) | counter (8) | sealed payload
+    STRANGER    0x05 | the index that names no session (4) | counter of that datagram (8)
 
 *No state for unknown addresses.* An initiation whose cookie does not prove that its sender receives
 at its address is answered with a cookie, statelessly, and with fewer bytes than it had; always, not
@@ -15,29 +16,33 @@ in a later one, whatever a disk has forgotten. A responder keeps using the sessi
 new one is confirmed by its first authentic transport datagram, which a replayer cannot make.
 Simultaneous opens leave both sessions live; either side sends on the one confirmed last.
 
+*A peer that restarted* says of what it cannot open that it is a STRANGER to it: statelessly, with
+fewer bytes than it got, and only so often. That is not authentic, so nothing is given up for it:
+who opened the link shakes hands anew, at most once a second, and uses the session it has until that
+succeeds. Only who sees our datagrams can say it at all: index and counter must be theirs.
+
 *Addresses* are learned from authentic transport datagrams alone, and only from the newest one.
 """
 
 import hmac
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from pbft.crypto.errors import HandshakeError
+from pbft.crypto.link_state import Address, Handshake, Link, LinkLimits
 from pbft.crypto.noise import KK, LinkPrivateKey
 from pbft.crypto.sessions import SEAL_OVERHEAD, TRANSPORT, Session
 
 __all__ = ["SEAL_OVERHEAD", "Address", "Drop", "LinkLimits", "Links", "Outgoing", "Received"]
 
 INITIATION, RESPONSE, COOKIE = 1, 2, 3
+STRANGER = 5
+STRANGER_BYTES = 13
 COOKIE_BYTES = 16
 NO_COOKIE = bytes(COOKIE_BYTES)
 MAX_NAME_BYTES = 64
 VERSION = b"pbft link 1"
-
-Address: TypeAlias = tuple[str, int]
 
 
 class Outgoing(NamedTuple):
@@ -69,48 +74,6 @@ class Received(NamedTuple):
     established: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LinkLimits:
-    """Times in nanoseconds."""
-
-    retry_ns: int = 200_000_000
-    retry_max_ns: int = 2_000_000_000
-    silence_ns: int = 3_000_000_000
-    """An opened link that hears nothing for so long while it sends shakes hands anew."""
-    cookie_ns: int = 60_000_000_000
-    """How long a cookie secret is used; the one before stays valid as long again."""
-    pending_sessions: int = 4
-    """Unconfirmed sessions kept per peer."""
-
-
-@dataclass(slots=True)
-class Handshake:
-    """Our initiation under way."""
-
-    index: int
-    noise: KK
-    first: bytes
-    cookie: bytes
-    deadline: int
-    delay: int
-
-
-@dataclass(slots=True)
-class Link:
-    """All state about one peer: bounded, and made only for configured peers."""
-
-    public: bytes
-    address: Address | None = None
-    current: Session | None = None
-    previous: Session | None = None
-    pending: "OrderedDict[int, Session]" = field(default_factory=OrderedDict)
-    handshake: Handshake | None = None
-    wanted: bool = False
-    """We opened this link: keep it up."""
-    unheard_since: int | None = None
-    """When we first sent without hearing anything since."""
-
-
 class Links:
     """All links of one local principal."""
 
@@ -137,6 +100,8 @@ class Links:
         self._sessions: dict[int, Session] = {}
         self._secrets = (random_bytes(32), random_bytes(32))
         self._secret_until = 0
+        self._answered_strangers = 0
+        self._answer_until = 0
 
     def established(self, peer: str) -> bool:
         """Whether `seal` would work."""
@@ -178,6 +143,8 @@ class Links:
                 return self._response(datagram, now)
             if datagram[0] == COOKIE:
                 return self._cookie(datagram)
+            if datagram[0] == STRANGER:
+                return self._stranger(datagram, address, now)
         except HandshakeError:
             return Received(drop=Drop.BAD_HANDSHAKE)
         return Received(drop=Drop.MALFORMED)
@@ -243,6 +210,19 @@ class Links:
         link.handshake.cookie = cookie
         return Received(outgoing=(self._initiation_datagram(link, link.handshake),))
 
+    def _stranger(self, datagram: bytes, address: Address, now: int) -> Received:
+        """Our peer may have restarted: a handshake tells."""
+        index, counter = int.from_bytes(datagram[1:5], "big"), int.from_bytes(datagram[5:], "big")
+        for peer, link in self._links.items():
+            if link.wanted and link.address == address and link.current is not None:
+                if len(datagram) != STRANGER_BYTES or not link.current.sent_lately(index, counter):
+                    continue
+                if link.handshake is not None or now < link.believe_at:
+                    return Received()
+                link.believe_at = now + self._limits.stranger_ns
+                return Received(outgoing=(self._initiate(peer, link, now),))
+        return Received(drop=Drop.UNEXPECTED)
+
     def _response(self, datagram: bytes, now: int) -> Received:
         """Our handshake is complete; an empty datagram confirms it to the peer."""
         link = self._handshaking(int.from_bytes(datagram[5:9], "big"))
@@ -303,7 +283,9 @@ class Links:
     def _transport(self, datagram: bytes, address: Address, now: int) -> Received:
         session = self._sessions.get(int.from_bytes(datagram[1:5], "big"))
         if session is None:
-            return Received(drop=Drop.UNKNOWN_SESSION)
+            return Received(
+                drop=Drop.UNKNOWN_SESSION, outgoing=self._unknown(datagram, address, now)
+            )
         opened = session.open(datagram)
         if opened is None:
             return Received(drop=Drop.NOT_AUTHENTIC)
@@ -318,6 +300,15 @@ class Links:
         if newest and session is link.current:
             link.address = address
         return Received(session.peer, plaintext or None, established=established)
+
+    def _unknown(self, datagram: bytes, address: Address, now: int) -> tuple[Outgoing, ...]:
+        if now >= self._answer_until:
+            self._answer_until = now + self._limits.retry_ns
+            self._answered_strangers = 0
+        if self._answered_strangers >= self._limits.strangers:
+            return ()
+        self._answered_strangers += 1
+        return (Outgoing(address, bytes([STRANGER]) + datagram[1:STRANGER_BYTES]),)
 
     def _promote(self, link: Link, session: Session) -> None:
         """Send on `session` from now on; what the peer still sends on the last one is read."""

@@ -46,6 +46,11 @@ class Session:
         self._highest = -1
         self._seen = 0
 
+    def sent_lately(self, remote_index: int, counter: int) -> bool:
+        """Whether one of our latest datagrams had this index and this counter."""
+        ours = self._header[1:] == remote_index.to_bytes(4, "big")
+        return ours and self._counter - WINDOW <= counter < self._counter
+
     @property
     def exhausted(self) -> bool:
         """Whether the sending counter has reached its limit: time for a new handshake."""

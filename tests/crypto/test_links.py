@@ -303,6 +303,68 @@ def test_garbage_never_raises_and_never_opens_anything() -> None:
     assert net.say("a", "b", b"unmoved")
 
 
+def restarted() -> tuple[Net, bytes]:
+    """`b` has a new boot, and `a` has just sent it something: that datagram, on its way."""
+    net = connected()
+    net.ends["b"] = links("b", seed=9)
+    sealed = net.ends["a"].seal("b", b"hello?", net.now)
+    assert sealed is not None
+    return net, sealed.data
+
+
+def test_a_restarted_responder_is_heard_of_at_once() -> None:
+    """Not after seconds of silence: the client of a cluster that was restarted waits for this."""
+    net, data = restarted()
+    net.carry("a", [Outgoing(WHERE["b"], data)])
+    net.say("a", "b", b"hello")
+    net.say("b", "a", b"you")
+    assert (net.got["b"][-1], net.got["a"][-1]) == (b"hello", b"you")
+
+
+def test_what_a_stranger_says_costs_at_most_a_handshake_a_second() -> None:
+    """It is not authentic: the session that we have stays as it is."""
+    net, data = restarted()
+    (answer,) = net.ends["b"].receive(data, WHERE["a"], 0).outgoing
+    assert len(answer.data) < len(data)
+    a = net.ends["a"]
+    assert len(a.receive(answer.data, WHERE["b"], 0).outgoing) == 1
+    assert a.established("b")
+    for now in (0, 10**8, 10**9 - 1):
+        assert a.receive(answer.data, WHERE["b"], now).outgoing == ()
+    a._links["b"].handshake = None
+    assert a.receive(answer.data, WHERE["b"], 10**9 - 1).outgoing == ()
+    assert len(a.receive(answer.data, WHERE["b"], 10**9).outgoing) == 1
+
+
+def test_a_stranger_must_have_seen_one_of_our_latest_datagrams_and_be_where_the_peer_is() -> None:
+    net, data = restarted()
+    (answer,) = net.ends["b"].receive(data, WHERE["a"], 0).outgoing
+    a = net.ends["a"]
+    wrong_index = answer.data[:1] + bytes(4) + answer.data[5:]
+    ahead = answer.data[:5] + (10**6).to_bytes(8, "big")
+    for forged in (wrong_index, ahead, answer.data + b"x", answer.data[:-1]):
+        assert a.receive(forged, WHERE["b"], 0).drop is Drop.UNEXPECTED
+    assert a.receive(answer.data, WHERE["c"], 0).drop is Drop.UNEXPECTED
+    assert a.receive(answer.data, WHERE["b"], 0).drop is None
+
+
+def test_answers_to_datagrams_of_no_session_are_few() -> None:
+    net, data = restarted()
+    b = net.ends["b"]
+    answers = [b.receive(data, ("203.0.113.1", 7), 0).outgoing for _ in range(1000)]
+    assert sum(map(bool, answers)) == LinkLimits().strangers
+    assert b.receive(data, WHERE["a"], LinkLimits().retry_ns).outgoing
+
+
+def test_who_did_not_open_the_link_does_not_shake_hands_for_a_stranger() -> None:
+    net = connected()
+    net.ends["a"] = links("a", seed=9)
+    sealed = net.ends["b"].seal("a", b"hello?", net.now)
+    assert sealed is not None
+    (answer,) = net.ends["a"].receive(sealed.data, WHERE["b"], 0).outgoing
+    assert net.ends["b"].receive(answer.data, WHERE["a"], 0).drop is Drop.UNEXPECTED
+
+
 def test_pending_sessions_are_bounded() -> None:
     net = connected()
     limit = LinkLimits().pending_sessions
