@@ -4,7 +4,7 @@ import asyncio
 import random
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -132,7 +132,7 @@ class Diary:
 
 
 class SlowStore:
-    """Durable a while after it was asked."""
+    """Durable a while after it was asked; or, where it is `holding`, when the test says so."""
 
     durability = "slow"
     unsynced_bytes = 0
@@ -140,6 +140,8 @@ class SlowStore:
     def __init__(self, diary: Diary) -> None:
         self._diary = diary
         self.failure: StorageError | None = None
+        self.holding = False
+        self._held: list[asyncio.Future[None]] = []
 
     def load(self) -> Sequence[AnyRecord]:
         return ()
@@ -148,8 +150,15 @@ class SlowStore:
         self._diary.entries.append("asked")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        loop.call_later(0.01, self._synced, done)
+        if self.holding:
+            self._held.append(done)
+        else:
+            loop.call_later(0.01, self._synced, done)
         return done
+
+    def sync(self) -> None:
+        """What has been held longest is durable."""
+        self._synced(self._held.pop(0))
 
     def _synced(self, done: "asyncio.Future[None]") -> None:
         if self.failure is not None:
@@ -202,6 +211,30 @@ def scripted(tmp_path: Path, diary: Diary) -> tuple[Node, list[Scripted]]:
     return node, made
 
 
+async def quiet(node: Node, diary: Diary) -> SlowStore:
+    """The node's store, holding, once the first turn is over and forgotten."""
+    store = node._store
+    assert isinstance(store, SlowStore)
+    await until(lambda: "durable" in diary.entries and not node._outbox.waiting)
+    diary.entries.clear()
+    store.holding = True
+    return store
+
+
+def expire(node: Node, replica: Scripted) -> None:
+    """A turn is due at once."""
+    replica.due = True
+    node._ring()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    for _ in range(5000):
+        if true():
+            return
+        await asyncio.sleep(0.001)
+    raise TimeoutError
+
+
 def test_nothing_leaves_before_the_records_are_durable(tmp_path: Path) -> None:
     """T34, T45: the sending step of a turn comes after its records, and after earlier ones."""
 
@@ -216,13 +249,14 @@ def test_nothing_leaves_before_the_records_are_durable(tmp_path: Path) -> None:
                 posted(peers, kind, data)
 
             node._ends[0].post = recorded  # type: ignore[method-assign]
-            await asyncio.sleep(0.05)
-            diary.entries.clear()
+            store = await quiet(node, diary)
+            expire(node, made[0])
+            await until(lambda: diary.entries.count("asked") == 1)
+            expire(node, made[0])
+            await until(lambda: diary.entries.count("asked") == 2)
             for _ in range(2):
-                made[0].due = True
-                node._ring()
-                await asyncio.sleep(0.002)
-            await asyncio.sleep(0.05)
+                store.sync()
+                await until(lambda: diary.entries[-1].startswith("sent"))
             turns = ["expired", "asked", "expired", "asked"]
             assert diary.entries == [*turns, "durable", "sent 2", "durable", "sent 3"]
 
@@ -238,17 +272,21 @@ def test_at_the_limit_nothing_is_absorbed_until_the_disk_has_caught_up(
         diary = Diary()
         node, made = scripted(tmp_path, diary)
         async with running(node), Client(tmp_path / "c") as client:
-            await asyncio.sleep(0.05)
-            diary.entries.clear()
-            made[0].due = True
-            node._ring()
-            await asyncio.sleep(0.002)
-            made[0].due = True
+            store = await quiet(node, diary)
+            expire(node, made[0])
+            await until(lambda: "asked" in diary.entries)
+            expire(node, made[0])
             client._end.post(["replica-0"], MESSAGE, b"anything")
             await client._end.flush(time.monotonic_ns())
-            await asyncio.sleep(0.05)
-        kept = ["expired", "asked", "durable"]
-        assert diary.entries == [*kept, "received", "expired", "asked", "durable"]
+            await asyncio.sleep(0.02)
+            assert diary.entries == ["expired", "asked"]
+            store.sync()
+            await until(lambda: diary.entries.count("asked") == 2)
+            store.sync()
+        assert diary.entries == [
+            *("expired", "asked", "durable"),
+            *("received", "expired", "asked", "durable"),
+        ]
 
     run(main())
 
@@ -276,11 +314,10 @@ def test_stopping_waits_for_what_is_on_its_way_to_the_disk(tmp_path: Path) -> No
         diary = Diary()
         node, made = scripted(tmp_path, diary)
         async with running(node):
-            await asyncio.sleep(0.05)
-            diary.entries.clear()
-            made[0].due = True
-            node._ring()
-            await asyncio.sleep(0.002)
+            store = await quiet(node, diary)
+            expire(node, made[0])
+            await until(lambda: "asked" in diary.entries)
+            asyncio.get_running_loop().call_later(0.02, store.sync)
         assert diary.entries == ["expired", "asked", "durable"]
 
     run(main())
@@ -293,12 +330,12 @@ def test_a_burst_is_absorbed_before_timers_expire(tmp_path: Path) -> None:
         diary = Diary()
         node, made = scripted(tmp_path, diary)
         async with running(node), Client(tmp_path / "c") as client:
-            await asyncio.sleep(0.05)
-            diary.entries.clear()
+            store = await quiet(node, diary)
             made[0].due = True  # overdue, and a message waits in the socket
             client._end.post(["replica-0"], MESSAGE, b"anything")
             await client._end.flush(time.monotonic_ns())
-            await asyncio.sleep(0.05)
+            await until(lambda: "asked" in diary.entries)
+            store.sync()
         assert diary.entries == ["received", "expired", "asked", "durable"]
 
     run(main())
