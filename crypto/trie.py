@@ -1,16 +1,18 @@
 """An authenticated persistent map from bytes to bytes: a trie of 16-way branches over the hash of
 the key, whose shape, and so whose root digest, depends on its entries alone.
 
-The path of an entry is the nibbles of BLAKE2b-160 of its key. What lies under one path is a leaf
-where it has few entries of few bytes (`fits`), and a branch otherwise; so deleting collapses
-branches. A leaf *is* its canonical bytes, the only copy of its entries: what is read is what is
-digested, stored and sent. Digests are computed when asked for and only where something changed.
+The path of an entry is its *region*, the low nibble of its key's first byte, and then nibbles of a
+hash of the key: so what is kept under different first bytes changes in different subtrees. What
+lies under one path is a leaf where it has few entries of few bytes (`fits`), and a branch
+otherwise; so deleting collapses branches. A leaf *is* its canonical bytes, the only copy of its
+entries: what is read is what is digested, stored and sent. Digests are computed when asked for, and
+only where something changed.
 
 `Trie.freeze` is O(1): the snapshot keeps the nodes, and the map goes on with copies of the
 branches that it touches, one path per write. Nodes are outside Python's garbage collector.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import NamedTuple, TypeAlias
 
@@ -24,8 +26,9 @@ Path: TypeAlias = bytes
 """One byte per nibble, each below 16; the root's is empty."""
 
 WIDTH = 16
-DEPTH = 40
-"""Nibbles of a whole path."""
+DEPTH = 41
+"""Nibbles of a whole path: the region, and BLAKE2b-160 of the key."""
+HASH_BYTES = 20
 LEAF_MAX = 32
 LEAF_BYTES = 32 * 1024
 """Entries of a leaf, and bytes of their keys and values; one alone may be larger."""
@@ -84,7 +87,13 @@ class Difference(NamedTuple):
 
 def path_of(key: bytes) -> Path:
     """The whole path of a key."""
-    return blake2b(key, digest_size=DEPTH // 2).hexdigest().encode().translate(_NIBBLES)
+    nibbles = blake2b(key, digest_size=HASH_BYTES).hexdigest().encode().translate(_NIBBLES)
+    return _STEPS[region_of(key)] + nibbles
+
+
+def region_of(key: bytes) -> int:
+    """In which sixteenth of the map a key lies."""
+    return key[0] % WIDTH if key else 0
 
 
 def fits(count: int, weight: int, depth: int) -> bool:
@@ -171,6 +180,23 @@ class Snapshot:
         for _, leaf in self.leaves():
             yield from leaf.entries.items()
 
+    def region(self, number: int) -> Iterator[tuple[bytes, bytes]]:
+        """The entries of one region, as `items` gives them; costs what the region has."""
+        root = self._root
+        node = root.children[number] if isinstance(root, Branch) else root
+        for _, leaf in _leaves(node, b"", None):
+            for key, value in leaf.entries.items():
+                if region_of(key) == number:
+                    yield key, value
+
+    def measure(self, number: int) -> tuple[int, int]:
+        """(entries, bytes of keys and values) of one region."""
+        if isinstance(self._root, Branch):
+            node = self._root.children[number]
+            return (0, 0) if node is None else (node.count, node.weight)
+        found = list(self.region(number))
+        return len(found), sum(len(key) + len(value) for key, value in found)
+
     def leaves(self, after: Path | None = None) -> Iterator[tuple[Path, Leaf]]:
         """All leaves by path, or those beyond the path `after`."""
         return _leaves(self._root, b"", after)
@@ -249,7 +275,7 @@ class Trie(Snapshot):
         weight = _weight(key, value) - _weight(key, old)
         for depth, branch in enumerate(trail):
             if fits(branch.count + count, branch.weight + weight, depth):
-                entries = _gather(branch)
+                entries = dict(Snapshot(branch).items())
                 trail = trail[:depth]
                 break
         if value is None:
@@ -272,46 +298,6 @@ class Trie(Snapshot):
             return Branch(branch.children.copy(), self._owner, branch.count, branch.weight)
         branch.digest = None
         return branch
-
-
-def from_leaves(leaves: Iterable[tuple[Path, bytes]]) -> Snapshot:
-    """The map that has exactly these leaves at these paths, in any order. Whoever knows the root's
-    digest compares it. Raises `TrieError` where they form no map in canonical shape."""
-    root: Node | None = None
-    for path, data in leaves:
-        leaf = parse_leaf(data, len(path))
-        if not path and root is None:
-            root = leaf
-            continue
-        root = root if root is not None else Branch([None] * WIDTH, None, 0, 0)
-        _hang(root, path, leaf)
-    _check_shape(root, 0)
-    return Snapshot(root)
-
-
-def _hang(root: Node, path: Path, leaf: Leaf) -> None:
-    node: Node = root
-    for depth, nibble in enumerate(path, 1):
-        if not isinstance(node, Branch) or nibble >= WIDTH or depth > DEPTH:
-            break
-        node.count += leaf.count
-        node.weight += leaf.weight
-        child = node.children[nibble]
-        if depth == len(path) and child is None:
-            node.children[nibble] = leaf
-            return
-        child = child if child is not None else Branch([None] * WIDTH, None, 0, 0)
-        node.children[nibble] = child
-        node = child
-    raise TrieError("a leaf whose place is taken, or no place")
-
-
-def _check_shape(node: Node | None, depth: int) -> None:
-    if isinstance(node, Branch):
-        if fits(node.count, node.weight, depth):
-            raise TrieError("a branch that ought to be a leaf")
-        for child in node.children:
-            _check_shape(child, depth + 1)
 
 
 def _digests(branch: Branch) -> bytes:
@@ -341,13 +327,6 @@ def _build(entries: dict[bytes, bytes], depth: int, owner: object) -> Node | Non
         parts[path_of(key)[depth]][key] = value
     children = [_build(part, depth + 1, owner) for part in parts]
     return Branch(children, owner, leaf.count, leaf.weight)
-
-
-def _gather(branch: Branch) -> dict[bytes, bytes]:
-    entries: dict[bytes, bytes] = {}
-    for _, leaf in _leaves(branch, b"", None):
-        entries.update(leaf.entries)
-    return entries
 
 
 def _leaves(node: Node | None, path: Path, after: Path | None) -> Iterator[tuple[Path, Leaf]]:

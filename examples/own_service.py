@@ -10,27 +10,24 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from pbft import Client, Cluster, Context, Node, RejectedError
+from pbft import Client, Cluster, Context, Node, RejectedError, State
 
 N = 4
 
 
 class Counter:
-    """Deterministic: a result depends on the operations so far and on nothing else."""
+    """Deterministic: a result depends on the operations so far and on nothing else. What it
+    remembers is in the state that it is given."""
 
-    def __init__(self) -> None:
-        self.value = 0
+    def open(self, state: State) -> None:
+        """The replicated state, at the start and after a restart or a transfer."""
+        self.state = state
 
     def execute(self, operation: bytes, context: Context) -> bytes:
         """Add the number in `operation`; anything else is refused, with the state untouched."""
-        self.value += int(operation)
-        return b"%d" % self.value
-
-    def snapshot(self) -> bytes:
-        return b"%d" % self.value
-
-    def restore(self, snapshot: bytes) -> None:
-        self.value = int(snapshot)
+        value = b"%d" % (int(self.state.get(b"value") or b"0") + int(operation))
+        self.state.put(b"value", value)
+        return value
 
 
 async def use(directory: Path) -> bytes:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         ServiceError,
         UnansweredError,
     )
-    from pbft.core.service import Context, Service
+    from pbft.core.service import Context, Service, State
     from pbft.node import Node
 
 __version__ = "0.1.0"
@@ -41,6 +41,7 @@ __all__ = [
     "RequestTooLargeError",
     "Service",
     "ServiceError",
+    "State",
     "UnansweredError",
     "__version__",
 ]
@@ -52,6 +53,7 @@ _HOMES = {
     "Context": "pbft.core.service",
     "Node": "pbft.node",
     "Service": "pbft.core.service",
+    "State": "pbft.core.service",
 }
 
 

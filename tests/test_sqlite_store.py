@@ -20,7 +20,7 @@ CLUSTER = bytes(range(16))
 
 
 def snapshot(sequence: int, size: int = 100) -> Snapshotted:
-    return Snapshotted(sequence, bytes(32), os.urandom(size))
+    return Snapshotted(sequence, bytes(32), ((os.urandom(size), bytes(32)),), ())
 
 
 @contextlib.contextmanager
@@ -73,7 +73,7 @@ def test_one_statement_is_enough_for_a_group_without_removals(tmp_path: Path) ->
         store._db.set_trace_callback(statements.append)
         asyncio.run(appended(store, snapshot(8)))
         assert len(statements) == 1
-        asyncio.run(appended(store, Stabilised(9, ())))
+        asyncio.run(appended(store, Stabilised(9, (), superseded=9)))
         assert statements[1].startswith("BEGIN")
         assert statements[-1] == "COMMIT"
         assert store.load() == [Stabilised(9, ())]
@@ -199,11 +199,12 @@ def test_a_full_disk_is_final(tmp_path: Path) -> None:
 def test_the_files_stay_bounded_over_many_checkpoints(tmp_path: Path) -> None:
     async def main(store: SqliteStore) -> None:
         for sequence in range(1, 200):
-            await store.append([snapshot(sequence, 200_000), Stabilised(sequence, (b"proof",))])
+            stable = Stabilised(sequence, (b"proof",), superseded=sequence)
+            await store.append([snapshot(sequence, 200_000), stable])
 
     with opened(tmp_path / "r.db") as store:
         asyncio.run(main(store))
-        assert len(store.load()) == 2
+        assert len(store.load()) == 1
         assert sum(each.stat().st_size for each in tmp_path.iterdir()) < 32 * 1024 * 1024
 
 

@@ -53,7 +53,7 @@ class Configuration:
     clock_bound_ns: int = 60 * SECOND
     """How far a first-proposed agreed time may lie from a backup's own wall clock (T48)."""
     chunk_bytes: int = 16 * 1024
-    """Leaf size of a snapshot's Merkle tree and unit of transfer."""
+    """Unit of transfer."""
     answer_max_bytes: int = 256 * 1024
     """What one status message of a peer may cause to be re-sent to it."""
     early_max_bytes: int = 4 * 1024 * 1024

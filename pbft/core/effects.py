@@ -64,6 +64,14 @@ class Diverged(Struct, frozen=True):
     certified: Digest
 
 
+class Damaged(Struct, frozen=True):
+    """Leaves of our state in memory are not what they were digested as: loud, and repaired like a
+    divergence (T54)."""
+
+    sequence: SequenceNumber
+    leaves: int
+
+
 class Forgotten(Struct, frozen=True):
     """A vote signed by us that we do not remember: the driver must stop this replica (T35)."""
 
@@ -78,6 +86,7 @@ Event: TypeAlias = (
     | TransferStarted
     | Installed
     | Diverged
+    | Damaged
     | Forgotten
 )
 

@@ -9,12 +9,14 @@ use is bounded by the window and the state. Keys ascend in the order in which a 
 |---|---|
 | 0 | Began |
 | 1 | Stabilised: the newest |
-| 2, sequence number | Snapshotted: those from the newest stable one on |
+| 2, sequence number | Snapshotted: those above the newest stable one |
 | 3 | ViewChanged: the newest |
 | 4 | ViewEntered: the newest |
 | 5, sequence number, view | Accepted: above the newest stable checkpoint |
 | 6, sequence number | Prepared: of the highest view, above the newest stable checkpoint |
 | 7 | Acknowledged: the newest |
+| 8, path | Settled: the stable tree |
+| 9, digest | Leaf: of the stable tree and of the snapshots above it |
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +32,9 @@ from pbft.core.records import (
     Acknowledged,
     AnyRecord,
     Began,
+    Leaf,
     Prepared,
+    Settled,
     Snapshotted,
     Stabilised,
     ViewChanged,
@@ -60,12 +64,20 @@ Write: TypeAlias = Put | Drop
 
 def writes(record: AnyRecord) -> Iterator[Write]:
     """What making `record` durable means, in order."""
-    yield Put(_key(record), encode_record(record))
-    if isinstance(record, Stabilised):
-        stable = record.sequence
-        yield Drop(b"5", b"5" + _number(stable) + b"\xff" * 8)
-        yield Drop(b"6", b"6" + _number(stable))
-        yield Drop(b"2", b"2" + _number(stable - 1))
+    if not isinstance(record, Stabilised):
+        yield Put(_key(record), encode_record(record))
+        return
+    stable = record.sequence
+    yield Put(b"1", encode_record(Stabilised(stable, record.proof)))
+    yield Drop(b"5", b"5" + _number(stable) + b"\xff" * 8)
+    yield Drop(b"6", b"6" + _number(stable))
+    yield Drop(b"2", b"2" + _number(record.superseded))
+    for path in record.removed:
+        yield Drop(b"8" + path, b"8" + path)
+    for path, digest in record.placed:
+        yield Put(b"8" + path, encode_record(Settled(path, digest)))
+    for digest in record.dropped:
+        yield Drop(b"9" + digest, b"9" + digest)
 
 
 def read(entries: Iterable[tuple[bytes, bytes]]) -> list[AnyRecord]:
@@ -94,6 +106,10 @@ def _key(record: AnyRecord) -> bytes:
             return b"6" + _number(sequence)
         case Acknowledged():
             return b"7"
+        case Settled(path):
+            return b"8" + path
+        case Leaf(digest):
+            return b"9" + digest
         case Accepted():
             view, at = _place(record)
             return b"5" + _number(at) + _number(view)

@@ -7,7 +7,7 @@
 | Prepared | COMMIT(v,n,d) |
 | ViewChanged | VIEW-CHANGE(v): the replica is in v and inactive, and this is what it signed |
 | ViewEntered | NEW-VIEW(v) by its primary, and the first PREPARE in v |
-| Snapshotted | CHECKPOINT(n,d); holds the service state and the client table |
+| Leaf, Snapshotted | CHECKPOINT(n,d): how the state at n differs from the last one recorded |
 | Acknowledged | REPLY and the answer to a read after executing n, with fast reads |
 | Stabilised | nothing; allows dropping all records at or below n (T52) |
 """
@@ -20,6 +20,9 @@ from msgspec import Struct
 from pbft.core.errors import RecordError
 from pbft.core.ids import Digest, SequenceNumber
 from pbft.core.messages import Certificate
+
+Places: TypeAlias = tuple[tuple[bytes, Digest], ...]
+"""Leaves of the state tree: the path and the digest of each."""
 
 
 class Record(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -52,14 +55,25 @@ class ViewEntered(Record, frozen=True, tag=5):
 
 
 class Snapshotted(Record, frozen=True, tag=6):
+    """Service state and client table at `sequence`: the leaves that differ from those of the
+    snapshot before, which is the stable one where there is no other."""
+
     sequence: SequenceNumber
     root: Digest
-    state: bytes
+    placed: Places
+    removed: Places
 
 
 class Stabilised(Record, frozen=True, tag=7):
+    """`placed` and `removed` turn the stable tree before into the one at `sequence`. Nobody needs
+    the leaves `dropped` and our snapshots up to `superseded` any more."""
+
     sequence: SequenceNumber
     proof: tuple[bytes, ...]
+    placed: Places = ()
+    removed: tuple[bytes, ...] = ()
+    dropped: tuple[Digest, ...] = ()
+    superseded: SequenceNumber = 0
 
 
 class Acknowledged(Record, frozen=True, tag=8):
@@ -67,6 +81,20 @@ class Acknowledged(Record, frozen=True, tag=8):
     an older state, whatever a restart has to execute again (T34)."""
 
     sequence: SequenceNumber
+
+
+class Leaf(Record, frozen=True, tag=9):
+    """A leaf of the state tree, known by its digest to all trees that have it."""
+
+    digest: Digest
+    data: bytes
+
+
+class Settled(Record, frozen=True, tag=10):
+    """Which leaf the stable tree has at `path`."""
+
+    path: bytes
+    digest: Digest
 
 
 AnyRecord: TypeAlias = (
@@ -78,6 +106,8 @@ AnyRecord: TypeAlias = (
     | Snapshotted
     | Stabilised
     | Acknowledged
+    | Leaf
+    | Settled
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -29,6 +29,7 @@ from pbft.core.protocol import (
 from pbft.core.records import AnyRecord
 from pbft.core.restore import restore
 from pbft.core.service import Service
+from pbft.core.state.machine import Machine
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.status import ReplicaStatus
 from pbft.core.turn import Turn
@@ -95,7 +96,7 @@ class Replica:
         self.number = replica
         self.authentication = authentication
         self._ingress = Ingress(config, authentication)
-        self._state = ReplicaState(config, replica, authentication, service)
+        self._state = ReplicaState(config, replica, authentication, Machine(service))
         restore(self._state, self._ingress, records)
         self._again = False
         deadlines.settle(self._state, Turn(now, self._state.others))
@@ -172,8 +173,8 @@ class Replica:
             waiting=len(state.requests.waiting),
             transferring=state.transfer.target is not None,
             state_digest_at=last,
-            state_digest=own[last].tree.root if own else bytes(32),
-            checkpoints={sequence: each.tree.root for sequence, each in own.items()},
+            state_digest=own[last].root if own else bytes(32),
+            checkpoints={sequence: each.root for sequence, each in own.items()},
             drops=dict(Counter(state.drops)),
             evidence=evidence,
         )

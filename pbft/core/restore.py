@@ -10,20 +10,25 @@ from collections.abc import Sequence
 from pbft.core.errors import DecodeError, RecordError
 from pbft.core.ingress import DropError, Ingress
 from pbft.core.messages import Checkpoint, NewView, Prepare, ViewChange
-from pbft.core.protocol import checkpointing, execution, view_change
+from pbft.core.protocol import execution, view_change
 from pbft.core.records import (
     Accepted,
     Acknowledged,
     AnyRecord,
     Began,
+    Leaf,
     Prepared,
+    Settled,
     Snapshotted,
     Stabilised,
     ViewChanged,
     ViewEntered,
 )
+from pbft.core.state.checkpoints import OwnCheckpoint
 from pbft.core.state.replica_state import ReplicaState
-from pbft.core.verified import StableCheckpoint
+from pbft.crypto.errors import TrieError
+from pbft.crypto.leaves import exchange, from_leaves
+from pbft.crypto.trie import Trie
 
 
 def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord]) -> None:
@@ -39,7 +44,7 @@ def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord])
     state.log.truncate(low)
     for own in state.checkpoints.own.values():
         if own.sequence > low:
-            vote = state.authentication.sign(Checkpoint(own.sequence, own.tree.root, state.me))
+            vote = state.authentication.sign(Checkpoint(own.sequence, own.root, state.me))
             state.checkpoints.cast[own.sequence] = vote
             state.checkpoints.votes[own.sequence] = {state.me: vote}
 
@@ -47,24 +52,44 @@ def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord])
 def _restore_checkpoint(
     state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord]
 ) -> None:
-    """The newest own snapshot is where execution continues; the newest proof that we hold a
-    snapshot for is where the log begins."""
-    snapshots = {r.sequence: r for r in records if isinstance(r, Snapshotted)}
-    proofs = [r for r in records if isinstance(r, Stabilised) and r.sequence in snapshots]
+    """The newest proof is where the log begins, and its tree is stored; the newest own snapshot
+    is where execution continues."""
+    proofs = [record for record in records if isinstance(record, Stabilised)]
     if proofs:
-        newest = max(proofs, key=lambda proof: proof.sequence)
-        stable: StableCheckpoint = ingress.stable(newest.proof)
+        stable = ingress.stable(max(proofs, key=lambda proof: proof.sequence).proof)
         state.checkpoints.stable = state.checkpoints.certified = stable
-    for sequence, snapshot in sorted(snapshots.items()):
-        if sequence < state.checkpoints.stable.sequence:
-            continue
-        own = checkpointing.own_checkpoint(sequence, snapshot.state, state.config.chunk_bytes)
-        if own.tree.root != snapshot.root:
-            raise RecordError(f"the snapshot at {sequence} is damaged; recover this replica")
-        state.checkpoints.own[sequence] = own
+    try:
+        _restore_trees(state, records)
+    except (TrieError, KeyError):
+        text = "the stored state is damaged or incomplete; recover this replica"
+        raise RecordError(text) from None
     if state.checkpoints.own:
         last = max(state.checkpoints.own)
-        execution.install(state, last, state.checkpoints.own[last].state)
+        execution.install(state, last, state.checkpoints.own[last].snapshot)
+
+
+def _restore_trees(state: ReplicaState, records: Sequence[AnyRecord]) -> None:
+    """The stable tree, and each later snapshot from the one before it; all under their roots.
+    Raises `TrieError` or `KeyError` where a leaf is damaged or missing."""
+    leaves = {record.digest: record.data for record in records if isinstance(record, Leaf)}
+    places = [(record.path, record.digest) for record in records if isinstance(record, Settled)]
+    stable, own = state.checkpoints.stable, state.checkpoints.own
+    snapshot = from_leaves([(path, leaves[digest]) for path, digest in places])
+    if stable.sequence or places:
+        if snapshot.digest != stable.digest:
+            raise TrieError("a stable tree that nobody certified")
+        own[stable.sequence] = OwnCheckpoint(stable.sequence, snapshot)
+    tree = Trie(snapshot)
+    later = [record for record in records if isinstance(record, Snapshotted)]
+    for record in sorted(later, key=lambda record: record.sequence):
+        placed = [(path, leaves[digest]) for path, digest in record.placed]
+        exchange(tree, [path for path, _ in record.removed], placed)
+        snapshot = tree.freeze()
+        if snapshot.digest != record.root:
+            raise TrieError("a snapshot that is not what we recorded")
+        own[record.sequence] = OwnCheckpoint(
+            record.sequence, snapshot, record.placed, record.removed
+        )
 
 
 def _apply(state: ReplicaState, ingress: Ingress, record: AnyRecord) -> None:

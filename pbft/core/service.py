@@ -1,5 +1,6 @@
 """What a replicated service must offer to the core: a deterministic state machine (OSDI'99 §2)."""
 
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -19,22 +20,45 @@ class Context(Struct, frozen=True):
     time: int
 
 
-class Service(Protocol):
-    """Deterministic: same operations in the same order give the same results and snapshots.
+class State(Protocol):
+    """The replicated state of a service: a map from bytes to bytes. It is what checkpoints digest,
+    what a restart and a transfer bring back, and the only memory that a service may rely on.
 
-    `execute` may raise to refuse an operation; it must then have left the state as it was. The
-    refusal (the exception's type name and text) is the result, the same at every replica.
+    It may be written during `execute` alone; elsewhere writing raises `ServiceError`.
     """
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all keys and values."""
+
+    def __len__(self) -> int: ...
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or none where there is none."""
+
+    def put(self, key: bytes, value: bytes) -> bytes | None:
+        """Set a value; what it replaced."""
+
+    def delete(self, key: bytes) -> bytes | None:
+        """Remove a key; what it held."""
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """All entries, in an order that is equal at every replica but not that of the keys. The
+        state must not be written meanwhile."""
+
+
+class Service(Protocol):
+    """Deterministic: same operations in the same order give the same results and the same state.
+
+    `execute` may raise to refuse an operation: what it wrote is undone, and the refusal (the
+    exception's type name and text) is the result, the same at every replica.
+    """
+
+    def open(self, state: State) -> None:
+        """Work on `state` from now on: at the start, and whenever another takes its place (a
+        restart, a transfer). Whatever is derived from it, such as an index, is derived anew."""
+
     def execute(self, operation: bytes, context: Context) -> bytes: ...
-
-    def snapshot(self) -> bytes:
-        """The whole state as canonical bytes."""
-        ...
-
-    def restore(self, snapshot: bytes) -> None:
-        """Take the place of the state. Raises any exception if `snapshot` is not one."""
-        ...
 
 
 @runtime_checkable
@@ -44,7 +68,6 @@ class Queries(Protocol):
     def query(self, operation: bytes) -> bytes:
         """What `execute` would give, for an operation that changes nothing and depends on the
         state alone. Raises any exception for every other operation: it is ordered then."""
-        ...
 
 
 OK = b"\x00"

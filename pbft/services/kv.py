@@ -6,22 +6,22 @@ is refused by an exception, which the core turns into the same refusal at every 
 The limits keep an answer to a full request of operations well inside one message.
 """
 
-from bisect import bisect_left, insort
-from itertools import pairwise
+from itertools import islice
 from typing import Annotated, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import msgspec
 from msgspec import Meta, Struct
+from sortedcontainers import SortedList
 
 from pbft.core.errors import PbftError, ServiceError
-from pbft.core.service import Context
+from pbft.core.service import Context, State
 
 MAX_KEY_BYTES = 1024
 MAX_VALUE_BYTES = 16 * 1024
 MAX_SCAN = 1000
 MAX_SCAN_BYTES = 16 * 1024
-MAX_STATE_BYTES = 64 * 1024 * 1024
-"""Keys and values together: beyond it nothing is added until something is deleted."""
+MAX_STATE_BYTES = 2 * 1024 * 1024 * 1024
+"""Keys and values together, unless the service is told otherwise."""
 
 Key = Annotated[bytes, Meta(max_length=MAX_KEY_BYTES)]
 Value = Annotated[bytes, Meta(max_length=MAX_VALUE_BYTES)]
@@ -89,14 +89,20 @@ def _decoded(operation: bytes) -> Operation:
 
 
 class KeyValueService:
-    """The replicated state: a dictionary, snapshotted in key order.
+    """The replicated state holds the pairs themselves. With `max_bytes` of keys and values in it,
+    nothing is added until something is deleted; the limit must be equal at every replica.
 
-    `_keys` are its keys in order, kept only once there has been a scan."""
+    `_keys` are the keys in order, kept only once there has been a scan."""
 
-    def __init__(self) -> None:
-        self._data: dict[bytes, bytes] = {}
-        self._bytes = 0
-        self._keys: list[bytes] | None = None
+    def __init__(self, max_bytes: int = MAX_STATE_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._state: State
+        self._keys: SortedList[bytes] | None = None
+
+    def open(self, state: State) -> None:
+        """Serve these pairs."""
+        self._state = state
+        self._keys = None
 
     def execute(self, operation: bytes, context: Context) -> bytes:
         """Apply one operation. Raises `KeyValueError`, with the state as it was."""
@@ -106,7 +112,7 @@ class KeyValueService:
                 self._set(key, value)
                 return _DONE
             case Get(key):
-                return _encoder.encode(self._data.get(key))
+                return _encoder.encode(self._state.get(key))
             case Delete(key):
                 return _TRUE if self._remove(key) else _FALSE
             case CompareAndSwap():
@@ -118,32 +124,28 @@ class KeyValueService:
         """What a get or a scan gives, outside the order. Raises `KeyValueError` for others."""
         match _decoded(operation):
             case Get(key):
-                return _encoder.encode(self._data.get(key))
+                return _encoder.encode(self._state.get(key))
             case Scan() as scan:
                 return _encoder.encode(self._scan(scan))
         raise KeyValueError("only a get or a scan can be answered outside the order")
 
     def _set(self, key: bytes, value: bytes) -> None:
-        old = self._data.get(key)
-        grown = len(value) - len(old) if old is not None else len(key) + len(value)
-        if grown > 0 and self._bytes + grown > MAX_STATE_BYTES:
-            raise KeyValueError(f"the store is full ({MAX_STATE_BYTES} bytes): delete something")
+        before = self._state.size_bytes
+        old = self._state.put(key, value)
+        if self._state.size_bytes > max(before, self._max_bytes):
+            raise KeyValueError(f"the store is full ({self._max_bytes} bytes): delete something")
         if old is None and self._keys is not None:
-            insort(self._keys, key)
-        self._bytes += grown
-        self._data[key] = value
+            self._keys.add(key)
 
     def _remove(self, key: bytes) -> bool:
-        old = self._data.pop(key, None)
-        if old is None:
+        if self._state.delete(key) is None:
             return False
-        self._bytes -= len(key) + len(old)
         if self._keys is not None:
-            del self._keys[bisect_left(self._keys, key)]
+            self._keys.remove(key)
         return True
 
     def _swap(self, swap: CompareAndSwap) -> bytes:
-        if self._data.get(swap.key) != swap.expected:
+        if self._state.get(swap.key) != swap.expected:
             return _FALSE
         if swap.value is None:
             self._remove(swap.key)
@@ -153,33 +155,16 @@ class KeyValueService:
 
     def _scan(self, scan: Scan) -> Pairs:
         if self._keys is None:
-            self._keys = sorted(self._data)
-        first = bisect_left(self._keys, max(scan.prefix, scan.start))
+            self._keys = SortedList(key for key, _ in self._state.items())
         pairs: Pairs = []
         size = 0
-        for key in self._keys[first : first + scan.limit]:
-            size += len(key) + len(self._data[key])
+        for key in islice(self._keys.irange(max(scan.prefix, scan.start)), scan.limit):
+            value = self._state.get(key) or b""
+            size += len(key) + len(value)
             if not key.startswith(scan.prefix) or (pairs and size > MAX_SCAN_BYTES):
                 break
-            pairs.append((key, self._data[key]))
+            pairs.append((key, value))
         return pairs
-
-    def snapshot(self) -> bytes:
-        """All pairs in key order."""
-        return _encoder.encode(sorted(self._data.items()))
-
-    def restore(self, snapshot: bytes) -> None:
-        """Raises `ServiceError` where `snapshot` is not one, with the state as it was."""
-        try:
-            pairs = _pairs.decode(snapshot)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise ServiceError(f"not a key-value snapshot: {error}") from None
-        keys = [key for key, _ in pairs]
-        if any(left >= right for left, right in pairwise(keys)):
-            raise ServiceError("a key-value snapshot whose keys do not ascend")
-        self._data = dict(pairs)
-        self._bytes = sum(len(key) + len(value) for key, value in pairs)
-        self._keys = None
 
 
 class Caller(Protocol):

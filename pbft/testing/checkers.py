@@ -142,7 +142,7 @@ class Checkers:
                 self._accepted_view(replica, raw)
             case Acknowledged(sequence):
                 self._acknowledged[replica] = sequence
-            case Snapshotted(sequence, root, _):
+            case Snapshotted(sequence, root):
                 said.add((Checkpoint, sequence, root))
                 self._same_root(replica, sequence, root)
 

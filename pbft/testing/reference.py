@@ -6,6 +6,7 @@ from pbft.core.errors import PbftError
 from pbft.core.ids import RequestKey, SequenceNumber
 from pbft.core.messages import Request
 from pbft.core.service import OK, REFUSED, Context
+from pbft.core.state.machine import Machine
 from pbft.core.wire import NULL_DIGEST, decode_signed
 from pbft.services.kv import KeyValueService
 from pbft.testing.checkers import Checkers, requests_of
@@ -66,9 +67,9 @@ def _fast_reads(workloads: dict[str, Workload]) -> FastReads:
 def _replay(checkers: Checkers, reads: FastReads) -> dict[RequestKey, Pairs]:
     """The results of each request, from the decided batches in order; reads are judged by the
     state that they say they saw."""
-    service = KeyValueService()
+    machine = Machine(KeyValueService())
     results: dict[RequestKey, Pairs] = {}
-    _judge(checkers, service, 0, reads.pop(0, []))
+    _judge(checkers, machine, 0, reads.pop(0, []))
     for sequence in sorted(checkers.decided):
         digest = checkers.decided[sequence]
         batch = [] if digest == NULL_DIGEST else requests_of(checkers, checkers.bodies[digest])
@@ -79,21 +80,21 @@ def _replay(checkers: Checkers, reads: FastReads) -> dict[RequestKey, Pairs]:
             key = (request.client, request.timestamp)
             if checkers.executed_at.get(key) == sequence and key not in results:
                 context = Context(request.client, sequence, 0)
-                results[key] = [(op, _run(service, op, context)) for op in request.operations]
-        _judge(checkers, service, sequence, reads.pop(sequence, []))
+                results[key] = [(op, _run(machine, op, context)) for op in request.operations]
+        _judge(checkers, machine, sequence, reads.pop(sequence, []))
     if reads:
         checkers.complain(f"reads: answered at {min(reads)}, which nobody executed")
     return results
 
 
-def _judge(checkers: Checkers, service: KeyValueService, at: int, reads: Pairs) -> None:
+def _judge(checkers: Checkers, machine: Machine, at: int, reads: Pairs) -> None:
     for operation, told in reads:
-        if told != OK + service.query(operation):
+        if told != OK + machine.query(operation):
             checkers.complain(f"reads: an answer that the state at {at} does not give")
 
 
-def _run(service: KeyValueService, operation: bytes, context: Context) -> bytes:
+def _run(machine: Machine, operation: bytes, context: Context) -> bytes:
     try:
-        return OK + service.execute(operation, context)
+        return OK + machine.execute(operation, context)
     except PbftError as refusal:
         return REFUSED + f"{type(refusal).__name__}: {refusal}".encode()

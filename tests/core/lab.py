@@ -11,6 +11,7 @@ from pbft.core.authentication import Authentication, Ed25519Verifier
 from pbft.core.config import Configuration
 from pbft.core.effects import Effects, Executed
 from pbft.core.ids import Instant, Packet, Principal
+from pbft.core.journal import Put, read, writes
 from pbft.core.messages import (
     AnyMessage,
     Batch,
@@ -31,7 +32,7 @@ from pbft.core.messages import (
 )
 from pbft.core.records import AnyRecord, Began
 from pbft.core.replica import Replica
-from pbft.core.service import Context
+from pbft.core.service import Context, State
 from pbft.core.wire import batch_digest, encode_body, encode_link
 from pbft.crypto.signing import SigningKey
 
@@ -41,22 +42,26 @@ CLIENTS = ("alice", "bob")
 
 
 class Journal:
-    """The simplest service: remembers operations in order, answers with their number."""
+    """The simplest service: remembers operations in order, answers with their number. `noise` is
+    what a broken machine would add to each."""
 
     def __init__(self) -> None:
-        self.operations: list[bytes] = []
+        self.state: State
+        self.noise = b""
+
+    @property
+    def operations(self) -> list[bytes]:
+        return [operation for _, operation in sorted(self.state.items())]
+
+    def open(self, state: State) -> None:
+        self.state = state
 
     def execute(self, operation: bytes, context: Context) -> bytes:
+        number = len(self.state) + 1
+        self.state.put(number.to_bytes(4, "big"), operation + self.noise)
         if operation == b"refuse":
             raise ValueError("refused by the service")
-        self.operations.append(operation)
-        return b"%d" % len(self.operations)
-
-    def snapshot(self) -> bytes:
-        return b"\n".join(self.operations)
-
-    def restore(self, snapshot: bytes) -> None:
-        self.operations = snapshot.split(b"\n") if snapshot else []
+        return b"%d" % number
 
 
 def configuration(n: int = 4, **changes: int) -> Configuration:
@@ -110,7 +115,15 @@ class Lab:
         )
 
     def restart(self) -> Effects:
-        """Crash, and come back from the records of all turns so far."""
+        """Crash, and come back from what the records of all turns so far left in a store."""
+        entries: dict[bytes, bytes] = {}
+        for record in self.records:
+            for write in writes(record):
+                if isinstance(write, Put):
+                    entries[write.key] = write.value
+                    continue
+                entries = {k: v for k, v in entries.items() if not write.first <= k <= write.last}
+        self.records = read(entries.items())
         self.service = Journal()
         self.replica = self._boot()
         return self.idle()

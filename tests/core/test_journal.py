@@ -2,9 +2,10 @@
 
 from pbft.core.ids import Instant
 from pbft.core.journal import Drop, Put, read, writes
-from pbft.core.records import AnyRecord, Stabilised, decode_record
+from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, Stabilised
 from pbft.core.replica import Replica
-from tests.core.lab import Lab
+from pbft.core.service import Context
+from tests.core.lab import Journal, Lab
 
 
 def keep(records: list[AnyRecord]) -> dict[bytes, bytes]:
@@ -41,21 +42,67 @@ def settle(lab: Lab, first: int, last: int) -> None:
             lab.feed(*(lab.checkpoint(by, sequence, root) for by in (0, 2)))
 
 
-def test_a_restart_from_the_journal_is_a_restart_from_all_records() -> None:
+def test_a_restart_from_the_journal_has_every_state_that_was_recorded() -> None:
+    """The stable one, and our own snapshots above it (T52)."""
     lab = Lab(me=1)
     settle(lab, 1, 21)
-    whole = start(lab, list(lab.records), lab.instant).status()
-    cut = start(lab, read(keep(lab.records).items()), lab.instant).status()
-    assert whole == cut
-    assert (cut.low_watermark, cut.executed) == (16, 16)
+    for sequence in range(22, 33):
+        lab.settle(sequence)
+    before = lab.replica.status()
+    after = start(lab, read(keep(lab.records).items()), lab.instant).status()
+    assert (after.low_watermark, after.executed) == (16, 32)
+    assert after.checkpoints == {at: before.checkpoints[at] for at in (16, 24, 32)}
 
 
 def test_what_a_stable_checkpoint_covers_is_let_go() -> None:
     lab = Lab(me=1)
     settle(lab, 1, 30)
-    few = len(keep(lab.records))
+    few = [r for r in read(keep(lab.records).items()) if not isinstance(r, Leaf | Settled)]
     settle(lab, 31, 94)
-    assert len(keep(lab.records)) <= few + 4
-    assert len(lab.records) > 4 * few
-    stable = [r for r in map(decode_record, keep(lab.records).values()) if type(r) is Stabilised]
-    assert [record.sequence for record in stable] == [88]
+    held = read(keep(lab.records).items())
+    assert len([r for r in held if not isinstance(r, Leaf | Settled)]) <= len(few)
+    assert [r.sequence for r in held if isinstance(r, Stabilised)] == [88]
+    assert {r.digest for r in held if isinstance(r, Leaf)} == {
+        r.digest for r in held if isinstance(r, Settled)
+    }
+
+
+def test_leaves_of_later_snapshots_outlive_the_stable_one() -> None:
+    """A leaf goes when no snapshot has it; one that comes back is not gone (T52)."""
+    lab = Lab(me=1, window=64)
+    for sequence in range(1, 41):
+        lab.settle(sequence)
+    for stable in (16, 32, 40):
+        root = lab.replica.status().checkpoints[stable]
+        lab.feed(*(lab.checkpoint(by, stable, root) for by in (0, 2)))
+        status = start(lab, read(keep(lab.records).items()), lab.instant).status()
+        assert (status.low_watermark, status.executed) == (stable, 40)
+        held = read(keep(lab.records).items())
+        named = {r.digest for r in held if isinstance(r, Settled)}
+        for record in held:
+            if isinstance(record, Snapshotted):
+                named |= {digest for _, digest in record.placed}
+        assert {r.digest for r in held if isinstance(r, Leaf)} == named
+
+
+class Cell(Journal):
+    """One value, and enough beside it for a leaf of its own."""
+
+    def execute(self, operation: bytes, context: Context) -> bytes:
+        for number in range(40):
+            self.state.put(b"%d" % number, operation)
+        return b""
+
+
+def test_a_leaf_that_comes_back_is_not_let_go() -> None:
+    """The state at 24 is the one at 8 again; the stable one, at 16, is another (T52)."""
+    lab = Lab(me=1, window=64)
+    lab.service = Cell()
+    lab.replica = lab._boot()
+    for sequence in range(1, 25):
+        value = b"odd" if 8 < sequence <= 16 else b"even"
+        lab.settle(sequence, batch=lab.batch(lab.request(sequence, value)))
+    root = lab.replica.status().checkpoints[16]
+    lab.feed(*(lab.checkpoint(by, 16, root) for by in (0, 2)))
+    status = start(lab, read(keep(lab.records).items()), lab.instant).status()
+    assert (status.low_watermark, status.executed) == (16, 24)

@@ -3,7 +3,7 @@
 import pytest
 
 from pbft.core.errors import RecordError
-from pbft.core.records import Began, Snapshotted, Stabilised, decode_record, encode_record
+from pbft.core.records import AnyRecord, Began, Leaf, Stabilised, decode_record, encode_record
 from pbft.core.replica import Replica
 from tests.core.lab import Lab
 
@@ -34,13 +34,12 @@ def test_a_replica_does_not_start_from_records_that_do_not_verify() -> None:
 def test_a_damaged_snapshot_is_noticed() -> None:
     lab = Lab(me=1)
     lab.settle_until(8)
-    damaged = [
-        Snapshotted(r.sequence, r.root, r.state[:-1] + b"?") if isinstance(r, Snapshotted) else r
-        for r in lab.records
-    ]
-    lab.records = damaged
-    with pytest.raises(RecordError, match="damaged"):
-        lab.restart()
+    whole = lab.records
+    (leaf,) = [record for record in whole if isinstance(record, Leaf)]
+    for instead in ([Leaf(leaf.digest, leaf.data[:-1] + b"?")], [Leaf(leaf.digest, b"")], []):
+        lab.records = [each for each in whole if each is not leaf] + list[AnyRecord](instead)
+        with pytest.raises(RecordError, match="damaged"):
+            lab.restart()
 
 
 def test_a_restart_continues_where_the_records_end() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pbft.crypto.digests import digest
 from pbft.crypto.errors import TrieError
+from pbft.crypto.leaves import from_leaves
 from pbft.crypto.trie import (
     BRANCH,
     EMPTY,
@@ -21,12 +22,11 @@ from pbft.crypto.trie import (
     Trie,
     decode_node,
     encode_node,
-    from_leaves,
     node_digest,
     path_of,
 )
 
-KEYS = st.integers(0, 120).map(lambda number: b"key %d" % number)
+KEYS = st.integers(0, 120).map(lambda number: b"%c key %d" % (number % 3, number))
 VALUES = st.one_of(
     st.binary(max_size=4), st.integers(0, 20).map(lambda kib: bytes([kib]) * (kib * 1024))
 )
@@ -46,7 +46,7 @@ def written(writes: list[Write], trie: Trie | None = None) -> Trie:
 
 def filled(count: int, seed: int = 0) -> Trie:
     numbers = random.Random(seed)
-    return written([(b"%d" % i, numbers.randbytes(20)) for i in range(count)])
+    return written([(b"k%d" % i, numbers.randbytes(20)) for i in range(count)])
 
 
 def leaves(snapshot: Snapshot) -> list[tuple[bytes, bytes]]:
@@ -73,6 +73,11 @@ def test_the_entries_alone_decide_shape_and_digest(
     direct = written([*again])
     assert dict(trie.items()) == model
     assert (len(trie), trie.weight) == (len(model), sum(map(len, [*model, *model.values()])))
+    for number in range(4):
+        of_region = {key: value for key, value in model.items() if key[0] == number}
+        assert dict(trie.region(number)) == of_region
+        size = sum(map(len, [*of_region, *of_region.values()]))
+        assert trie.measure(number) == (len(of_region), size)
     assert trie.digest == direct.digest
     assert list(trie.items()) == list(direct.items())
     assert leaves(trie) == leaves(direct)
@@ -109,7 +114,7 @@ def digests(places: list[Place]) -> list[tuple[bytes, bytes | None]]:
 def test_writing_what_is_there_changes_no_node() -> None:
     trie = filled(1000)
     older = trie.freeze()
-    trie.put(b"7", trie.get(b"7") or b"")
+    trie.put(b"k7", trie.get(b"k7") or b"")
     trie.delete(b"no such key")
     assert trie.node(b"") is older.node(b"")
 
@@ -119,8 +124,8 @@ def test_what_is_digested_anew_is_what_changed() -> None:
     trie = filled(20_000)
     older = trie.freeze()
     assert older.digest == trie.digest
-    trie.put(b"77", b"changed")
-    path = next(p for p, leaf in trie.leaves() if b"77" in leaf.entries)
+    trie.put(b"k77", b"changed")
+    path = next(p for p, leaf in trie.leaves() if b"k77" in leaf.entries)
     fresh = [p for p, leaf in trie.leaves() if leaf.digest is None]
     assert fresh == [path]
     root, old_root = trie.node(b""), older.node(b"")
@@ -202,6 +207,7 @@ def leaf_of(entries: dict[bytes, bytes]) -> Leaf:
 def test_a_value_larger_than_a_leaf_stands_alone() -> None:
     trie = written([(b"%d" % i, b"") for i in range(5)])
     small = trie.digest
+    assert len(leaves(trie)) == 1
     trie.put(b"large", bytes(LEAF_BYTES + 1))
     sizes = sorted(leaf.count for _, leaf in trie.leaves())
     assert sum(sizes) == 6

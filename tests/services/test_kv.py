@@ -3,11 +3,11 @@
 import asyncio
 import random
 
-import msgspec
 import pytest
 
 from pbft.core.errors import ServiceError
 from pbft.core.service import Context
+from pbft.core.state.machine import Machine
 from pbft.services import kv
 from pbft.services.kv import (
     CompareAndSwap,
@@ -27,7 +27,7 @@ CONTEXT = Context("client-0", 1, 0)
 class Direct:
     """A client's `call`, straight into one service."""
 
-    def __init__(self, service: KeyValueService) -> None:
+    def __init__(self, service: Machine) -> None:
         self.service = service
 
     async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
@@ -36,7 +36,7 @@ class Direct:
 
 def test_every_operation_through_the_typed_client() -> None:
     async def run() -> None:
-        client = KeyValueClient(Direct(KeyValueService()))
+        client = KeyValueClient(Direct(Machine(KeyValueService())))
         assert await client.get(b"a") is None
         await client.put(b"a", b"1")
         assert await client.get(b"a") == b"1"
@@ -71,17 +71,16 @@ def test_every_operation_through_the_typed_client() -> None:
     ],
 )
 def test_what_is_not_an_operation_is_refused_and_changes_nothing(operation: bytes) -> None:
-    service = KeyValueService()
+    service = Machine(KeyValueService())
     service.execute(encode(Put(b"k", b"v")), CONTEXT)
-    before = service.snapshot()
+    before = service.tree.digest
     with pytest.raises(KeyValueError):
         service.execute(operation, CONTEXT)
-    assert service.snapshot() == before
+    assert service.tree.digest == before
 
 
-def test_a_full_store_refuses_to_grow_but_not_to_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kv, "MAX_STATE_BYTES", 10)
-    service = KeyValueService()
+def test_a_full_store_refuses_to_grow_but_not_to_shrink() -> None:
+    service = Machine(KeyValueService(max_bytes=10))
     service.execute(encode(Put(b"a", b"123456789")), CONTEXT)
     with pytest.raises(KeyValueError, match="full"):
         service.execute(encode(Put(b"b", b"")), CONTEXT)
@@ -94,7 +93,7 @@ def test_a_full_store_refuses_to_grow_but_not_to_shrink(monkeypatch: pytest.Monk
 
 
 def test_a_scan_is_bounded_in_bytes() -> None:
-    service = KeyValueService()
+    service = Machine(KeyValueService())
     for number in range(8):
         service.execute(encode(Put(b"%d" % number, bytes(kv.MAX_SCAN_BYTES // 3))), CONTEXT)
     found = service.execute(encode(Scan(b"", b"", 8)), CONTEXT)
@@ -104,7 +103,7 @@ def test_a_scan_is_bounded_in_bytes() -> None:
 
 def test_scans_agree_with_a_model_while_keys_come_and_go() -> None:
     dice = random.Random(5)
-    service, model = KeyValueService(), dict[bytes, bytes]()
+    service, model = Machine(KeyValueService()), dict[bytes, bytes]()
     client = KeyValueClient(Direct(service))
 
     async def run() -> None:
@@ -126,46 +125,34 @@ def test_scans_agree_with_a_model_while_keys_come_and_go() -> None:
     asyncio.run(run())
 
 
-def test_snapshots_are_canonical_and_restore() -> None:
-    one, other = KeyValueService(), KeyValueService()
+def test_the_state_depends_on_the_pairs_alone_and_is_opened_again() -> None:
+    one, other = Machine(KeyValueService()), Machine(KeyValueService())
     pairs = [(b"%d" % number, b"v%d" % number) for number in range(100)]
     for key, value in pairs:
         one.execute(encode(Put(key, value)), CONTEXT)
-    one.execute(encode(Scan(b"", b"", 5)), CONTEXT)
     for key, value in reversed(pairs):
         other.execute(encode(Put(key, b"")), CONTEXT)
+        other.execute(encode(Scan(b"", b"", 5)), CONTEXT)
         other.execute(encode(Put(key, value)), CONTEXT)
-    assert one.snapshot() == other.snapshot()
-    third = KeyValueService()
-    third.restore(one.snapshot())
-    assert third.snapshot() == one.snapshot()
-    assert third.execute(encode(Get(b"7")), CONTEXT) == one.execute(encode(Get(b"7")), CONTEXT)
-
-
-@pytest.mark.parametrize("kind", ["garbage", "cut", "unsorted", "repeated"])
-def test_a_snapshot_that_is_none_is_refused_and_changes_nothing(kind: str) -> None:
-    service = KeyValueService()
-    service.execute(encode(Put(b"k", b"v")), CONTEXT)
-    before = service.snapshot()
-    pairs = {"unsorted": [(b"b", b""), (b"a", b"")], "repeated": [(b"a", b""), (b"a", b"")]}
-    broken = {"garbage": b"\xc1", "cut": before[:-1]}.get(kind)
-    if broken is None:
-        broken = msgspec.msgpack.encode(pairs[kind])
-    with pytest.raises(ServiceError):
-        service.restore(broken)
-    assert service.snapshot() == before
+    assert one.tree.digest == other.tree.digest
+    third = Machine(KeyValueService())
+    third.execute(encode(Put(b"0", b"of another history")), CONTEXT)
+    third.query(encode(Scan(b"", b"", 5)))
+    third.install(one.tree.freeze())
+    for read in (Get(b"0"), Get(b"7"), Scan(b"", b"", 5)):
+        assert third.query(encode(read)) == one.execute(encode(read), CONTEXT)
 
 
 def test_a_query_gives_what_executing_would_and_changes_nothing() -> None:
-    service = KeyValueService()
+    service = Machine(KeyValueService())
     service.execute(encode(Put(b"k", b"v")), CONTEXT)
-    before = service.snapshot()
+    before = service.tree.digest
     for read in (Get(b"k"), Get(b"none"), Scan(b"", b"", 10)):
         assert service.query(encode(read)) == service.execute(encode(read), CONTEXT)
     for other in (encode(Put(b"k", b"")), encode(Delete(b"k")), b"nonsense"):
         with pytest.raises(KeyValueError):
             service.query(other)
-    assert service.snapshot() == before
+    assert service.tree.digest == before
 
 
 def test_the_typed_client_says_when_another_service_answers() -> None:

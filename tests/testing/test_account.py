@@ -11,6 +11,7 @@ import pytest
 from pbft.client import Client
 from pbft.core.errors import PbftError, UnansweredError
 from pbft.core.service import Context
+from pbft.core.state.machine import Machine as Replicated
 from pbft.core.status import ReplicaStatus
 from pbft.services.kv import KeyValueService
 from pbft.testing.cluster.account import Account, Worker, until_level
@@ -23,7 +24,7 @@ class Machine:
     """One server, with a fault after each operation."""
 
     def __init__(self, fault: Fault) -> None:
-        self.service = KeyValueService()
+        self.service = Replicated(KeyValueService())
         self.history: list[bytes] = []
         self._fault = fault
 
@@ -53,7 +54,7 @@ def twice(machine: Machine, operation: bytes, number: int) -> None:
 def restored(machine: Machine, operation: bytes, number: int) -> None:
     """The last acknowledged operations are forgotten, once and at the very end."""
     if number == STEPS:
-        machine.service = KeyValueService()
+        machine.service = Replicated(KeyValueService())
         for each in machine.history[:-20]:
             machine.execute(each)
 

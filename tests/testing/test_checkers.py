@@ -92,7 +92,7 @@ def _two_certificates(lab: Lab) -> list[tuple[int, AnyRecord]]:
 
 
 def _two_roots(lab: Lab) -> list[tuple[int, AnyRecord]]:
-    return [(0, Snapshotted(8, ONE, b"")), (1, Snapshotted(8, TWO, b""))]
+    return [(0, Snapshotted(8, ONE, (), ())), (1, Snapshotted(8, TWO, (), ()))]
 
 
 def _two_new_views(lab: Lab) -> list[tuple[int, AnyRecord]]:

@@ -9,7 +9,7 @@ from pbft.testing.disk import Disk, DiskDamagedError, Harm
 
 
 def snapshot(sequence: int) -> Snapshotted:
-    return Snapshotted(sequence, bytes(32), b"state %d" % sequence)
+    return Snapshotted(sequence, bytes(32), ((b"%d" % sequence, bytes(32)),), ())
 
 
 def filled(seed: int = 0) -> Disk:
@@ -49,9 +49,9 @@ def test_a_crash_does_not_disturb_what_is_written_later() -> None:
         disk.write([snapshot(1)])
         disk.write([snapshot(2)])
         disk.crash()
-        disk.sync(disk.write([snapshot(8), Stabilised(8, ())]))
+        disk.sync(disk.write([snapshot(8), Stabilised(8, (), superseded=8)]))
         disk.crash()
-        assert disk.read() == [Stabilised(8, ()), snapshot(8)]
+        assert disk.read() == [Stabilised(8, ())]
 
 
 def test_a_sync_covers_all_earlier_transactions_and_no_later_one() -> None:

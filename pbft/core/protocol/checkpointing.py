@@ -1,26 +1,18 @@
 """Checkpoints, stability, watermarks, garbage collection (OSDI'99 §4.3; T29, T46, T52, T54)."""
 
-from pbft.core.effects import BecameStable, Diverged, Evidence
+from pbft.core.effects import BecameStable, Damaged, Diverged, Evidence
 from pbft.core.ids import Principal, SequenceNumber
 from pbft.core.messages import Checkpoint, Signed
-from pbft.core.records import Snapshotted, Stabilised
-from pbft.core.state.checkpoints import BEYOND_PER_SENDER, OwnCheckpoint
+from pbft.core.protocol import execution
+from pbft.core.records import Leaf, Snapshotted, Stabilised
+from pbft.core.state.checkpoints import BEYOND_PER_SENDER, Checkpoints, OwnCheckpoint
 from pbft.core.state.replica_state import ReplicaState
-from pbft.core.state.sessions import encode_image
 from pbft.core.turn import Turn
 from pbft.core.verified import StableCheckpoint
-from pbft.crypto.merkle import MerkleTree
+from pbft.crypto.trie import Snapshot, node_digest
 
-
-def cut(image: bytes, chunk_bytes: int) -> list[bytes]:
-    """A snapshot in chunks, the leaves of its Merkle tree; never none."""
-    return [image[i : i + chunk_bytes] for i in range(0, len(image), chunk_bytes)] or [b""]
-
-
-def own_checkpoint(sequence: SequenceNumber, image: bytes, chunk_bytes: int) -> OwnCheckpoint:
-    """The snapshot of one sequence number under its root."""
-    chunks = cut(image, chunk_bytes)
-    return OwnCheckpoint(sequence, image, chunks, MerkleTree(chunks))
+SCRUBBED_LEAVES = 128
+"""Digested again at each checkpoint, in rotation, whether or not anybody touched them."""
 
 
 # -- absorb ---------------------------------------------------------------------------------
@@ -64,20 +56,40 @@ def take(state: ReplicaState, turn: Turn) -> bool:
     due = at > checkpoints.stable.sequence and at % state.config.checkpoint_interval == 0
     if not due or at in checkpoints.own or checkpoints.diverged:
         return False
-    own = own_checkpoint(
-        at,
-        encode_image(state.sessions, state.service.snapshot()),
-        state.config.chunk_bytes,
-    )
-    checkpoints.own[at] = own
-    if not state.voting:
+    snapshot = execution.freeze(state)
+    if _damaged(state, turn, snapshot):
         return True
-    vote = state.authentication.sign(Checkpoint(at, own.tree.root, state.me))
-    checkpoints.cast[at] = vote
-    checkpoints.votes.setdefault(at, {})[state.me] = vote
-    turn.record(Snapshotted(at, own.tree.root, own.state))
-    turn.broadcast(vote)
+    own = checkpoints.own[at] = _step(checkpoints, turn, at, snapshot)
+    turn.record(Snapshotted(at, own.root, own.placed, own.removed))
+    if state.voting:
+        vote = state.authentication.sign(Checkpoint(at, own.root, state.me))
+        checkpoints.cast[at] = vote
+        checkpoints.votes.setdefault(at, {})[state.me] = vote
+        turn.broadcast(vote)
     return True
+
+
+def _damaged(state: ReplicaState, turn: Turn, snapshot: Snapshot) -> bool:
+    """Whether a part of the state is no longer what it was digested as (T54)."""
+    checkpoints = state.checkpoints
+    checkpoints.scrubbed, found = snapshot.scrub(checkpoints.scrubbed, SCRUBBED_LEAVES)
+    if found:
+        checkpoints.diverged = True
+        turn.event(Damaged(state.executed, len(found)))
+    return bool(found)
+
+
+def _step(
+    checkpoints: Checkpoints, turn: Turn, sequence: SequenceNumber, snapshot: Snapshot
+) -> OwnCheckpoint:
+    """The snapshot after our newest, and on record whatever leaves it has that this one has not."""
+    found = snapshot.difference(checkpoints.newest)
+    for _, leaf in found.placed:
+        turn.record(Leaf(node_digest(leaf), leaf.data))
+    placed, removed = (
+        tuple([(path, node_digest(leaf)) for path, leaf in places]) for places in found
+    )
+    return OwnCheckpoint(sequence, snapshot, placed, removed)
 
 
 def certify(state: ReplicaState, turn: Turn) -> bool:
@@ -106,10 +118,37 @@ def stabilise(state: ReplicaState, turn: Turn) -> bool:
     )
     if certified.sequence <= checkpoints.stable.sequence or own is None:
         return False
-    if own.tree.root != certified.digest:
+    if own.root != certified.digest:
         return _diverge(state, turn, own)
+    ours = [each for s, each in sorted(checkpoints.own.items()) if s > checkpoints.stable.sequence]
+    steps = [each for each in ours if each.sequence <= certified.sequence]
+    turn.record(_folded(certified, steps, ours[len(steps) :]))
     _move(state, turn, certified)
     return True
+
+
+def _folded(
+    stable: StableCheckpoint, steps: list[OwnCheckpoint], later: list[OwnCheckpoint]
+) -> Stabilised:
+    """`steps` lead from the stable tree before to the one at `stable`. A leaf goes once neither
+    that one nor a later snapshot has it (T52)."""
+    rows: dict[bytes, bytes | None] = {}
+    dropped: set[bytes] = set()
+    for step in steps:
+        rows.update((path, None) for path, _ in step.removed)
+        rows.update(step.placed)
+        dropped.update(digest for _, digest in step.removed)
+        dropped.difference_update(digest for _, digest in step.placed)
+    for step in later:
+        dropped.difference_update(digest for _, digest in step.placed)
+    return Stabilised(
+        stable.sequence,
+        stable.proof,
+        tuple([(path, digest) for path, digest in rows.items() if digest is not None]),
+        tuple([path for path, digest in rows.items() if digest is None]),
+        tuple(sorted(dropped)),
+        max(step.sequence for step in steps),
+    )
 
 
 def _diverge(state: ReplicaState, turn: Turn, own: OwnCheckpoint) -> bool:
@@ -117,7 +156,7 @@ def _diverge(state: ReplicaState, turn: Turn, own: OwnCheckpoint) -> bool:
         return False
     state.checkpoints.diverged = True
     certified = state.checkpoints.certified
-    turn.event(Diverged(certified.sequence, own.tree.root, certified.digest))
+    turn.event(Diverged(certified.sequence, own.root, certified.digest))
     return True
 
 
@@ -128,7 +167,6 @@ def _move(state: ReplicaState, turn: Turn, stable: StableCheckpoint) -> None:
     _convict_liars(state, turn, stable)
     checkpoints.drop_below(stable.sequence, keep_from)
     state.log.truncate(stable.sequence)
-    turn.record(Stabilised(stable.sequence, stable.proof))
     turn.event(BecameStable(stable.sequence, stable.digest))
 
 
@@ -146,12 +184,15 @@ def _convict_liars(state: ReplicaState, turn: Turn, stable: StableCheckpoint) ->
                 turn.blame(evidence)
 
 
-def adopt(state: ReplicaState, turn: Turn, own: OwnCheckpoint, stable: StableCheckpoint) -> None:
-    """Take over an installed snapshot as our own checkpoint and stand on it (T51, T52)."""
+def adopt(state: ReplicaState, turn: Turn, stable: StableCheckpoint, snapshot: Snapshot) -> None:
+    """Take over an installed snapshot as our own checkpoint and stand on it (T51, T52), whatever
+    ours said since the last stable one."""
     checkpoints = state.checkpoints
+    steps = [each for s, each in sorted(checkpoints.own.items()) if s > checkpoints.stable.sequence]
+    own = _step(checkpoints, turn, stable.sequence, snapshot)
+    turn.record(_folded(stable, [*steps, own], []))
     checkpoints.own = {own.sequence: own}
     checkpoints.cast = {s: vote for s, vote in checkpoints.cast.items() if s > own.sequence}
     checkpoints.diverged = False
-    turn.record(Snapshotted(own.sequence, own.tree.root, own.state))
     if stable.sequence > checkpoints.stable.sequence:
         _move(state, turn, stable)

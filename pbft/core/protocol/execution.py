@@ -7,16 +7,16 @@ whether a request is a duplicate or below its session's floor, and the agreed ti
 from collections.abc import Callable
 
 from pbft.core.effects import Executed
-from pbft.core.errors import ServiceError
 from pbft.core.ids import ClientId, Digest, Principal, RequestKey, SequenceNumber
 from pbft.core.messages import Read, ReadReply, Reply, Request, Signed
 from pbft.core.records import Acknowledged
-from pbft.core.service import OK, REFUSED, Context, Queries
+from pbft.core.service import OK, REFUSED, Context
 from pbft.core.state.replica_state import ReplicaState
-from pbft.core.state.sessions import Answer, decode_image
+from pbft.core.state.sessions import Answer, load
 from pbft.core.turn import Turn
 from pbft.core.verified import Body
 from pbft.core.wire import request_digest, results_digest
+from pbft.crypto.trie import Snapshot
 
 SLOTS_PER_RULE = 32
 MAX_REFUSAL_BYTES = 512
@@ -78,7 +78,7 @@ def _apply(
     message = request.message
     context = Context(message.client, sequence, state.sessions.time)
     results = _results(
-        state, message.operations, lambda operation: state.service.execute(operation, context)
+        state, message.operations, lambda operation: state.machine.execute(operation, context)
     )
     answer = Answer(message.timestamp, request_digest(request.raw), sequence, results)
     config = state.config
@@ -168,20 +168,15 @@ def answer_reads(state: ReplicaState, turn: Turn) -> bool:
     sound = state.voting and not state.checkpoints.diverged and state.transfer.target is None
     if not sound or state.executed < state.acknowledged:
         return False
-    service = state.service
-    run = service.query if isinstance(service, Queries) else _no_queries
     for client, reads in waiting.items():
         for read in reads:
             results = _said(
-                _results(state, read.operations, run), read.nonce % state.config.n == state.me
+                _results(state, read.operations, state.machine.query),
+                read.nonce % state.config.n == state.me,
             )
             reply = ReadReply(read.session, read.nonce, state.executed, results, state.me)
             turn.reply(client, reply)
     return False
-
-
-def _no_queries(operation: bytes) -> bytes:
-    raise ServiceError("this service answers nothing outside the order")
 
 
 def acknowledge(state: ReplicaState, turn: Turn) -> bool:
@@ -192,11 +187,17 @@ def acknowledge(state: ReplicaState, turn: Turn) -> bool:
     return False
 
 
-def install(state: ReplicaState, sequence: SequenceNumber, image: bytes) -> None:
-    """Put a certified snapshot in the place of sessions and service. Raises `ServiceError`, or
-    what the service raises, with the state as it was."""
-    sessions, service = decode_image(image)
-    state.service.restore(service)
+def freeze(state: ReplicaState) -> Snapshot:
+    """The whole state as of what has executed; costs what changed since the last time."""
+    state.sessions.flush(state.machine.tree)
+    return state.machine.tree.freeze()
+
+
+def install(state: ReplicaState, sequence: SequenceNumber, snapshot: Snapshot) -> None:
+    """Put a certified snapshot in the place of sessions and service state. Raises `ServiceError`,
+    or what the service raises, with the state as it was."""
+    sessions = load(snapshot)
+    state.machine.install(snapshot)
     state.sessions = sessions
     state.executed = sequence
     for key in list(state.requests.waiting):

@@ -1,8 +1,10 @@
 """Fetching a snapshot that q replicas certified (OSDI'99 §4.3, TOCS'02 §6; ST1-ST10).
 
 A replica whose execution is behind a checkpoint that is stable elsewhere, or whose own state
-contradicts it (T54), fetches that checkpoint in chunks from all others in turn. Every chunk is
-verified against the certified root before it is kept; nothing is installed before all are there.
+contradicts it (T54), fetches the nodes in which that checkpoint's tree differs from its own, from
+all others in turn. Every node is verified against its parent's digest, the first against the
+certified root, before it is kept; nothing is installed before all are there. A node goes by the
+number that its path is.
 """
 
 from pbft.core.effects import Installed, TransferStarted
@@ -13,7 +15,9 @@ from pbft.core.state.replica_state import ReplicaState
 from pbft.core.state.transfer import Transfer
 from pbft.core.turn import Turn
 from pbft.core.verified import StableCheckpoint
-from pbft.crypto.merkle import verify
+from pbft.crypto.errors import TrieError
+from pbft.crypto.graft import Graft
+from pbft.crypto.trie import Path, decode_node, encode_node
 
 IN_FLIGHT = 16
 """Chunks asked for and not yet received."""
@@ -32,24 +36,24 @@ def on_fetch_chunk(state: ReplicaState, turn: Turn, peer: Principal, ask: FetchC
 
 
 def on_chunk(state: ReplicaState, turn: Turn, peer: Principal, chunk: Chunk) -> None:
-    """Keep a chunk that its proof places under the certified root; whoever sends another is not
-    asked again (ST1)."""
+    """Keep a wanted node that is what its parent says; whoever sends another is not asked again
+    (ST1)."""
     transfer = state.transfer
-    target = transfer.target
-    if target is None or chunk.sequence != target.sequence or chunk.index in transfer.chunks:
+    target, graft, path = transfer.target, transfer.graft, _path(chunk.index)
+    if target is None or graft is None or path not in graft.wanted:
         state.drops["chunk that was not asked for"] += 1
         return
     if not isinstance(peer, int) or peer not in state.peers.by_id:
         state.drops["chunk of no replica"] += 1
         return
-    if not verify(target.digest, chunk.data, chunk.index, chunk.count, list(chunk.proof)):
+    try:
+        graft.take(path, decode_node(chunk.data, path, graft.wanted[path]))
+    except TrieError:
         transfer.liars.add(peer)
-        transfer.asked = {i: r for i, r in transfer.asked.items() if r != peer}
+        transfer.asked = {at: r for at, r in transfer.asked.items() if r != peer}
         state.drops["chunk that does not verify"] += 1
         return
-    transfer.count = chunk.count
-    transfer.chunks[chunk.index] = chunk.data
-    transfer.asked.pop(chunk.index, None)
+    transfer.asked.pop(path, None)
     transfer.progressed_at = transfer.ticks
 
 
@@ -57,10 +61,14 @@ def on_chunk(state: ReplicaState, turn: Turn, peer: Principal, chunk: Chunk) -> 
 
 
 def start(state: ReplicaState, turn: Turn) -> None:
-    """Make the highest certified checkpoint the target, if it says more than we have."""
+    """Make the highest certified checkpoint the target, if it says more than we have. What
+    contradicts it is digested anew first: it may claim to be what it no longer is (T54)."""
     certified = state.checkpoints.certified
     if behind(state):
-        state.transfer = Transfer(target=certified)
+        own = state.machine.tree.freeze()
+        if state.checkpoints.diverged:
+            own.scrub(None, len(own))
+        state.transfer = Transfer(certified, Graft(certified.digest, own, {}))
         turn.event(TransferStarted(certified.sequence))
 
 
@@ -82,23 +90,30 @@ def repair(state: ReplicaState, turn: Turn) -> bool:
 def ask(state: ReplicaState, turn: Turn) -> bool:
     """Keep a bounded number of chunks asked for, each of the next source in turn."""
     transfer = state.transfer
-    if transfer.target is None:
+    if transfer.target is None or transfer.graft is None:
         return False
-    wanted = range(transfer.count) if transfer.count else range(1)
-    for index in wanted:
+    for path in transfer.graft.wanted:
         if len(transfer.asked) >= IN_FLIGHT:
             break
-        if index not in transfer.chunks and index not in transfer.asked:
-            source = _source(state, index)
-            transfer.asked[index] = source
-            turn.send((source,), FetchChunk(transfer.target.sequence, index))
+        if path not in transfer.asked:
+            source = _source(state, sum(path))
+            transfer.asked[path] = source
+            turn.send((source,), FetchChunk(transfer.target.sequence, _index(path)))
     return False
 
 
-def _source(state: ReplicaState, index: int) -> ReplicaId:
+def _source(state: ReplicaState, turn: int) -> ReplicaId:
     transfer = state.transfer
     honest = [r for r in state.others if r not in transfer.liars] or list(state.others)
-    return honest[(index + transfer.ticks) % len(honest)]
+    return honest[(turn + transfer.ticks) % len(honest)]
+
+
+def _index(path: Path) -> int:
+    return int("1" + path.hex()[1::2], 16)
+
+
+def _path(index: int) -> Path:
+    return bytes(int(nibble, 16) for nibble in f"{index:x}"[1:])
 
 
 def tick(state: ReplicaState, turn: Turn) -> None:
@@ -111,32 +126,29 @@ def tick(state: ReplicaState, turn: Turn) -> None:
     fruitless = transfer.ticks - transfer.progressed_at >= PATIENCE_TICKS
     if fruitless and state.checkpoints.certified.sequence > transfer.target.sequence:
         start(state, turn)
-    elif not transfer.count and not behind(state):
+    elif not behind(state):
         state.transfer = Transfer()
 
 
 def finish(state: ReplicaState, turn: Turn) -> bool:
-    """All chunks verified: install, and stand on the checkpoint (T51, T52)."""
-    transfer = state.transfer
-    if transfer.target is None or not transfer.count or len(transfer.chunks) < transfer.count:
+    """All nodes verified: install, and stand on the checkpoint (T51, T52)."""
+    target, graft = state.transfer.target, state.transfer.graft
+    if target is None or graft is None or graft.wanted:
         return False
-    target = transfer.target
     state.transfer = Transfer()
-    if target.sequence <= state.executed and not state.checkpoints.diverged:
-        return True
-    image = b"".join(transfer.chunks[index] for index in range(transfer.count))
-    _install(state, turn, target, image)
+    if target.sequence > state.executed or state.checkpoints.diverged:
+        _install(state, turn, target, graft)
     return True
 
 
-def _install(state: ReplicaState, turn: Turn, target: StableCheckpoint, image: bytes) -> None:
+def _install(state: ReplicaState, turn: Turn, target: StableCheckpoint, graft: Graft) -> None:
     try:
-        execution.install(state, target.sequence, image)
+        snapshot = graft.snapshot()
+        execution.install(state, target.sequence, snapshot)
     except Exception:  # q replicas certified it, so this is our service's fault; stay behind
         state.drops["certified snapshot that the service refuses"] += 1
         return
-    own = checkpointing.own_checkpoint(target.sequence, image, state.config.chunk_bytes)
-    checkpointing.adopt(state, turn, own, target)
+    checkpointing.adopt(state, turn, target, snapshot)
     turn.event(Installed(target.sequence, target.digest))
 
 
@@ -149,10 +161,11 @@ def serve(state: ReplicaState, turn: Turn) -> bool:
                 break
             del peer.wants_chunks[sequence, index]
             own = state.checkpoints.own.get(sequence)
-            if own is not None and index < len(own.chunks):
-                data, proof = own.chunks[index], tuple(own.tree.proof(index))
-                peer.spent += len(data) + 32 * len(proof)
-                turn.send((replica,), Chunk(sequence, index, len(own.chunks), data, proof))
+            node = None if own is None else own.snapshot.node(_path(index))
+            if node is not None:
+                data = encode_node(node)
+                peer.spent += len(data)
+                turn.send((replica,), Chunk(sequence, index, 0, data, ()))
             elif state.checkpoints.stable.sequence > sequence:
                 peer.spent += sum(map(len, state.checkpoints.stable.proof))
                 turn.send((replica,), StableProof(state.checkpoints.stable.proof))

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import ReplicaId, SequenceNumber
+from pbft.core.ids import Digest, ReplicaId, SequenceNumber
 from pbft.core.ingress import GENESIS
 from pbft.core.messages import Checkpoint, Signed
+from pbft.core.records import Places
 from pbft.core.verified import StableCheckpoint
-from pbft.crypto.merkle import MerkleTree
+from pbft.crypto.trie import Path, Snapshot
 
 BEYOND_PER_SENDER = 2
 """Votes kept per sender for sequence numbers above the window (CP9)."""
@@ -14,12 +15,16 @@ BEYOND_PER_SENDER = 2
 
 @dataclass(slots=True)
 class OwnCheckpoint:
-    """State as of one sequence number, cut into chunks under a Merkle root."""
+    """The state as of one sequence number, and how its leaves differ from our previous one's."""
 
     sequence: SequenceNumber
-    state: bytes
-    chunks: list[bytes]
-    tree: MerkleTree
+    snapshot: Snapshot
+    placed: Places = ()
+    removed: Places = ()
+
+    @property
+    def root(self) -> Digest:
+        return self.snapshot.digest
 
 
 @dataclass(slots=True)
@@ -35,6 +40,13 @@ class Checkpoints:
     votes: dict[SequenceNumber, dict[ReplicaId, Signed[Checkpoint]]] = field(default_factory=dict)
     diverged: bool = False
     """Our state contradicts q certified ones: we neither reply nor checkpoint (T54)."""
+    scrubbed: Path | None = None
+    """How far leaves have been digested again in this rotation."""
+
+    @property
+    def newest(self) -> Snapshot:
+        """Our last snapshot; the empty state before the first."""
+        return self.own[max(self.own)].snapshot if self.own else Snapshot(None)
 
     def count_beyond(self, sender: ReplicaId, limit: SequenceNumber) -> list[SequenceNumber]:
         """Where `sender` has votes above `limit`, ascending."""

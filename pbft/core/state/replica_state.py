@@ -12,9 +12,9 @@ from pbft.core.authentication import Authentication
 from pbft.core.config import Configuration
 from pbft.core.effects import Evidence
 from pbft.core.ids import ReplicaId, SequenceNumber
-from pbft.core.service import Service
 from pbft.core.state.checkpoints import Checkpoints
 from pbft.core.state.log import Log
+from pbft.core.state.machine import Machine
 from pbft.core.state.peers import Peer, Peers
 from pbft.core.state.requests import Requests
 from pbft.core.state.sessions import Sessions
@@ -29,6 +29,7 @@ WRITERS: dict[str, frozenset[str]] = {
     ),
     "requests": frozenset({"ordering", "execution", "view_change"}),
     "sessions": frozenset({"execution"}),
+    "machine": frozenset({"execution"}),
     "executed": frozenset({"execution"}),
     "acknowledged": frozenset({"execution"}),
     "checkpoints": frozenset({"checkpointing"}),
@@ -55,7 +56,7 @@ class ReplicaState:
     config: Configuration
     me: ReplicaId
     authentication: Authentication
-    service: Service
+    machine: Machine
     executed: SequenceNumber = 0
     acknowledged: SequenceNumber = 0
     voting: bool = False

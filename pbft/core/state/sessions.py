@@ -3,6 +3,7 @@
 Per client a floor and the executed timestamps above it, each with its request's digest, its
 results and the sequence number. Nothing that differs per replica -- no view, sender, signature or
 local time -- is in it. Everything here changes only by executing, so it is equal everywhere.
+A region of the tree holds it as of the last checkpoint; what changed since is written at the next.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +12,14 @@ import msgspec
 
 from pbft.core.errors import ServiceError
 from pbft.core.ids import ClientId, Digest, RequestKey, SequenceNumber, Timestamp
+from pbft.crypto.trie import Snapshot, Trie
+
+SESSIONS = 1
+"""The region of the tree that holds the table, and the first byte of its keys."""
+PREFIX = bytes((SESSIONS,))
+TIME, FLOOR, ANSWER = PREFIX + b"t", PREFIX + b"f", PREFIX + b"a"
+"""The agreed time; a client's floor, by its name; an answer, by timestamp and client."""
+TIMESTAMP_BYTES = 8
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -27,14 +36,6 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
         return sum(map(len, self.results))
 
 
-class SessionImage(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A session inside a snapshot; answers ascend in timestamp."""
-
-    client: ClientId
-    floor: Timestamp
-    answers: tuple[Answer, ...]
-
-
 @dataclass(slots=True)
 class Session:
     """Timestamps at or below `floor` never execute again; those in `answers` have executed.
@@ -47,10 +48,14 @@ class Session:
 
 @dataclass(slots=True)
 class Sessions:
-    """`time` is the agreed time of the last sequence number that carried one (wall ns)."""
+    """`time` is the agreed time of the last sequence number that carried one (wall ns).
+    `changed`: answers that the tree lacks, or still has; `raised`: clients whose floor it does
+    not know. What comes and goes between two checkpoints never reaches the tree."""
 
     time: int = 0
     table: dict[ClientId, Session] = field(default_factory=dict)
+    changed: set[RequestKey] = field(default_factory=set)
+    raised: set[ClientId] = field(default_factory=set)
 
     def eligible(self, key: RequestKey) -> bool:
         """Whether the request may still execute: above the floor, and not executed yet."""
@@ -73,52 +78,57 @@ class Sessions:
         session = self.table.setdefault(client, Session())
         session.answers[answer.timestamp] = answer
         session.weight += answer.weight
+        self.changed.add((client, answer.timestamp))
         before = session.floor
         while len(session.answers) > window or (
             session.weight > max_bytes and len(session.answers) > 1
         ):
             session.floor = min(session.answers)
             session.weight -= session.answers.pop(session.floor).weight
+            self.changed ^= {(client, session.floor)}
+        if session.floor > before:
+            self.raised.add(client)
         return session.floor > before
 
-    def image(self) -> tuple[SessionImage, ...]:
-        """The table in canonical order."""
-        return tuple(
-            SessionImage(
-                client,
-                session.floor,
-                tuple(session.answers[t] for t in sorted(session.answers)),
-            )
-            for client, session in sorted(self.table.items())
-        )
+    def flush(self, tree: Trie) -> None:
+        """Write what changed since the last time into the tree."""
+        for key in sorted(self.changed):
+            answer = self.answer(key)
+            if answer is None:
+                tree.delete(_answer_key(key))
+            else:
+                tree.put(_answer_key(key), _encoder.encode(answer))
+        for client in sorted(self.raised):
+            tree.put(FLOOR + client.encode(), self.floor(client).to_bytes(8, "big"))
+        tree.put(TIME, self.time.to_bytes(8, "big"))
+        self.changed.clear()
+        self.raised.clear()
 
 
-class Image(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The whole replicated state as it is digested, transferred and stored."""
+def load(tree: Snapshot) -> Sessions:
+    """The table in a tree. Raises `ServiceError` where the tree holds another thing there."""
+    sessions = Sessions()
+    try:
+        for key, value in tree.region(SESSIONS):
+            if key == TIME:
+                sessions.time = int.from_bytes(value, "big")
+            elif key.startswith(FLOOR):
+                session = sessions.table.setdefault(key[len(FLOOR) :].decode(), Session())
+                session.floor = int.from_bytes(value, "big")
+            else:
+                answer = _decoder.decode(value)
+                client = key[len(ANSWER) + TIMESTAMP_BYTES :].decode()
+                session = sessions.table.setdefault(client, Session())
+                session.answers[answer.timestamp] = answer
+                session.weight += answer.weight
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ServiceError(f"a client table that does not decode: {error}") from None
+    return sessions
 
-    time: int
-    sessions: tuple[SessionImage, ...]
-    service: bytes
+
+def _answer_key(key: RequestKey) -> bytes:
+    return ANSWER + key[1].to_bytes(TIMESTAMP_BYTES, "big") + key[0].encode()
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Image)
-
-
-def encode_image(sessions: Sessions, service: bytes) -> bytes:
-    """Canonical bytes of client table and service state."""
-    return _encoder.encode(Image(sessions.time, sessions.image(), service))
-
-
-def decode_image(data: bytes) -> tuple[Sessions, bytes]:
-    """(client table, service snapshot). Raises `ServiceError` on bytes that are neither."""
-    try:
-        image = _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ServiceError(f"a snapshot that does not decode: {error}") from None
-    sessions = Sessions(time=image.time)
-    for each in image.sessions:
-        answers = {answer.timestamp: answer for answer in each.answers}
-        weight = sum(answer.weight for answer in each.answers)
-        sessions.table[each.client] = Session(each.floor, answers, weight)
-    return sessions, image.service
+_decoder = msgspec.msgpack.Decoder(Answer)

@@ -1,22 +1,22 @@
-"""Fetching the snapshot of a stable checkpoint, chunk by verified chunk (OSDI'99 §4.3)."""
+"""Fetching the state at a stable checkpoint, node by verified node (OSDI'99 §4.3)."""
 
 from dataclasses import dataclass, field
 
 from pbft.core.ids import ReplicaId
 from pbft.core.verified import StableCheckpoint
+from pbft.crypto.graft import Graft
+from pbft.crypto.trie import Path
 
 
 @dataclass(slots=True)
 class Transfer:
-    """`count` is unknown (0) until a first chunk verified; the root binds it. `liars` sent chunks
-    that did not verify and are asked no more for this target."""
+    """`liars` sent nodes that did not verify and are asked no more for this target."""
 
     target: StableCheckpoint | None = None
-    count: int = 0
-    chunks: dict[int, bytes] = field(default_factory=dict)
-    asked: dict[int, ReplicaId] = field(default_factory=dict)
+    graft: Graft | None = None
+    asked: dict[Path, ReplicaId] = field(default_factory=dict)
     liars: set[ReplicaId] = field(default_factory=set)
     ticks: int = 0
     """How often the retry timer fired; rotates the sources."""
     progressed_at: int = 0
-    """`ticks` when a chunk last arrived."""
+    """`ticks` when a node last arrived."""

@@ -18,6 +18,7 @@ import msgspec
 from pbft.client import Client
 from pbft.core.errors import PbftError, RejectedError, UnansweredError
 from pbft.core.service import Context
+from pbft.core.state.machine import Machine
 from pbft.core.status import ReplicaStatus
 from pbft.services.kv import CompareAndSwap, Delete, Get, KeyValueService, Put, Scan, encode
 
@@ -56,7 +57,7 @@ class Worker:
         self._name = name.encode()
         self._account = account
         self._dice = random.Random(f"{name} {seed}")
-        self._reference = KeyValueService()
+        self._reference = Machine(KeyValueService())
         self._step = 0
         self.answered = 0
         self.stopping = False

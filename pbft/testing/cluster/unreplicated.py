@@ -21,6 +21,7 @@ from pbft.client_session import OVERHEAD_BYTES, REQUESTS_IN_FLIGHT
 from pbft.cluster import Cluster
 from pbft.core.errors import PbftError, UnansweredError
 from pbft.core.service import Context, Service
+from pbft.core.state.machine import Machine
 from pbft.core.wire import MAX_MESSAGE_BYTES
 from pbft.crypto.errors import CryptoError
 from pbft.crypto.keyfiles import Identity
@@ -67,7 +68,7 @@ class Server:
     def __init__(self, cluster: Cluster, identity: Identity, service: Service) -> None:
         self._cluster = cluster
         self._identity = identity
-        self._service = service
+        self._machine = Machine(service)
         self._executed = 0
         self._stopping = False
         self._alarm: Alarm | None = None
@@ -113,7 +114,7 @@ class Server:
     def _execute(self, client: str, operation: bytes) -> bytes:
         self._executed += 1
         try:
-            return self._service.execute(operation, Context(client, self._executed, time.time_ns()))
+            return self._machine.execute(operation, Context(client, self._executed, time.time_ns()))
         except PbftError as error:
             return str(error).encode()
 

@@ -6,6 +6,7 @@ import time
 from pbft.cli.demonstration.load import Load, drive
 from pbft.core.errors import UnansweredError
 from pbft.core.service import Context
+from pbft.core.state.machine import Machine
 from pbft.services.kv import Get, KeyValueClient, KeyValueService, encode
 
 
@@ -13,7 +14,7 @@ class Honest:
     """The service itself, in place of a cluster."""
 
     def __init__(self) -> None:
-        self.service = KeyValueService()
+        self.service = Machine(KeyValueService())
         self.calls = 0
 
     async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
@@ -37,7 +38,7 @@ class Mute(Honest):
 
 def encode_nothing() -> bytes:
     """The answer to a get of a key that is not there."""
-    return KeyValueService().execute(encode(Get(b"x")), Context("client-0", 1, 1))
+    return Machine(KeyValueService()).execute(encode(Get(b"x")), Context("client-0", 1, 1))
 
 
 def driven(caller: Honest, requests: int = 200) -> Load:

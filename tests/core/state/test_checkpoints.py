@@ -1,14 +1,14 @@
 """What is kept of checkpoints, and what a stable one lets go."""
 
 from pbft.core.state.checkpoints import Checkpoints, OwnCheckpoint
-from pbft.crypto.merkle import MerkleTree
+from pbft.crypto.trie import Snapshot
 from tests.core.lab import Lab
 
 
 def filled() -> Checkpoints:
     lab, found = Lab(), Checkpoints()
     for sequence in (8, 16, 24):
-        found.own[sequence] = OwnCheckpoint(sequence, b"s", [b"s"], MerkleTree([b"s"]))
+        found.own[sequence] = OwnCheckpoint(sequence, Snapshot(None))
         found.cast[sequence] = lab.checkpoint(1, sequence, bytes(32))
         found.votes[sequence] = {by: lab.checkpoint(by, sequence, bytes(32)) for by in (1, 2)}
     return found

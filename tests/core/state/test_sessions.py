@@ -1,9 +1,10 @@
-"""The client table is a function of what executed, and its image is canonical."""
+"""The client table is a function of what executed, and so is the tree that holds it."""
 
 import pytest
 
 from pbft.core.errors import ServiceError
-from pbft.core.state.sessions import Answer, Sessions, decode_image, encode_image
+from pbft.core.state.sessions import FLOOR, PREFIX, Answer, Sessions, load
+from pbft.crypto.trie import Trie
 
 
 def answer(timestamp: int) -> Answer:
@@ -36,22 +37,43 @@ def test_remembered_results_are_bounded_in_bytes_too() -> None:
     assert (sessions.floor("a"), sessions.table["a"].weight) == (1, 200)
     assert sessions.close("a", Answer(4, bytes(32), 4, (bytes(999),)), 9, 250)
     assert list(sessions.table["a"].answers) == [4]
-    again, _ = decode_image(encode_image(sessions, b""))
-    assert again.table["a"].weight == 999
+    assert load(flushed(sessions)).table["a"].weight == 999
 
 
-def test_the_image_does_not_depend_on_the_order_of_insertion() -> None:
+def flushed(sessions: Sessions, tree: Trie | None = None) -> Trie:
+    tree = tree if tree is not None else Trie()
+    sessions.flush(tree)
+    return tree
+
+
+def test_the_tree_depends_on_the_table_alone() -> None:
+    """Neither the order of execution nor when it was written matters, nor what came and went."""
     one, two = Sessions(time=7), Sessions(time=7)
-    for client, timestamp in (("a", 1), ("b", 2), ("a", 3)):
-        one.close(client, answer(timestamp), 9, 10**6)
-    for client, timestamp in (("a", 3), ("a", 1), ("b", 2)):
-        two.close(client, answer(timestamp), 9, 10**6)
-    assert encode_image(one, b"s") == encode_image(two, b"s")
-    sessions, service = decode_image(encode_image(one, b"s"))
-    assert (sessions.image(), sessions.time, service) == (one.image(), 7, b"s")
+    tree = Trie()
+    for client, timestamp in (("a", 1), ("b", 2), ("a", 3), ("a", 4)):
+        one.close(client, answer(timestamp), 2, 10**6)
+        flushed(one, tree)
+    for client, timestamp in (("a", 3), ("a", 1), ("b", 2), ("a", 4)):
+        two.close(client, answer(timestamp), 2, 10**6)
+    assert flushed(two).digest == tree.digest
+    assert load(tree) == one
+    one.close("a", answer(5), 2, 10**6)
+    assert flushed(one, tree).digest != flushed(two).digest
 
 
-def test_bytes_that_are_no_image_are_refused() -> None:
-    for bad in (b"", b"\x93\x00\x90", b"\x91" * 3000):
+def test_what_comes_and_goes_between_two_checkpoints_is_never_written() -> None:
+    sessions = Sessions()
+    for timestamp in range(1, 1000):
+        sessions.close("a", answer(timestamp), 4, 10**6)
+    assert len(sessions.changed) == 4
+    assert len(flushed(sessions)) == 4 + 2
+    assert not sessions.changed
+    assert not sessions.raised
+
+
+def test_a_table_that_is_none_is_refused() -> None:
+    for key, value in ((PREFIX + b"a" + bytes(8) + b"a", b"\x91" * 3000), (FLOOR + b"\xff", b"")):
+        tree = Trie()
+        tree.put(key, value)
         with pytest.raises(ServiceError):
-            decode_image(bad)
+            load(tree)
