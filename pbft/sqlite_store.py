@@ -36,7 +36,7 @@ STATEMENT_ROWS = 64
 LOG_BYTES = 8 * 1024 * 1024
 PAGE_BYTES = 4096
 
-SETTINGS = (
+SETTINGS: tuple[str, ...] = (
     f"PRAGMA page_size = {PAGE_BYTES}",
     # Nobody else reads the file while we run; without sharing there is no memory-mapped index.
     "PRAGMA locking_mode = EXCLUSIVE",

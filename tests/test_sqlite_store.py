@@ -5,6 +5,8 @@ import contextlib
 import os
 import resource
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from pbft.core.journal import Drop, Put, Write
 from pbft.core.records import AnyRecord, Began, Snapshotted, Stabilised
 from pbft.sqlite_store import LOG_BYTES, STATEMENT_ROWS, SqliteStore, folded
 from pbft.store import Store
+from tests.cli.command import ROOT
 
 CLUSTER = bytes(range(16))
 
@@ -194,6 +197,29 @@ def test_a_full_disk_is_final(tmp_path: Path) -> None:
         asyncio.run(main(store))
     with opened(tmp_path / "r.db") as store:
         assert store.load() == [Began()]
+
+
+NO_ROOM = 'mount -t tmpfs -o size=20m tmpfs "$0" && exec "$@"'
+LITTLE_ROOM = 'ulimit -f 40960; exec "$@"'
+
+
+def test_a_file_system_without_room_ends_it_with_one_sentence(tmp_path: Path) -> None:
+    """A small file system of our own, where this system lets us mount one in a namespace; or else a
+    limit on the size of files."""
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    try:
+        mounts = subprocess.run([*alone, NO_ROOM, str(tmp_path), "true"], check=False).returncode
+    except FileNotFoundError:
+        mounts = 1
+    shell = [*alone, NO_ROOM] if mounts == 0 else ["sh", "-c", LITTLE_ROOM]
+    child = [sys.executable, "-m", "tests.testing.store_process", "plain", str(tmp_path / "r.db")]
+    done = subprocess.run(
+        [*shell, str(tmp_path), *child], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"{tmp_path / 'r.db'} could not be written (" in done.stderr
+    assert len(done.stdout.split()) > 10
 
 
 def test_the_files_stay_bounded_over_many_checkpoints(tmp_path: Path) -> None:

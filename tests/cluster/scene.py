@@ -118,8 +118,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(directory: Path) -> AsyncIterator[Scene]:
-    with MeshCluster(directory, clients=2, protocol=PROTOCOL) as mesh:
+async def scene(directory: Path, *, power_cuts: bool = False) -> AsyncIterator[Scene]:
+    """`power_cuts`: a kill loses what was not synced, too."""
+    with MeshCluster(directory, clients=2, protocol=PROTOCOL, power_cuts=power_cuts) as mesh:
         mesh.start()
         async with (
             Client(mesh.seen_by("client-0"), identity="client-0") as caller,

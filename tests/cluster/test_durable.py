@@ -9,6 +9,7 @@ from pbft.client import Client
 from pbft.services.kv import KeyValueClient
 from pbft.testing.cluster import ProcessCluster
 from pbft.transport.loop import run
+from tests.cluster.scene import BOUND, EVERYBODY, TIMEOUT, scene
 
 pytestmark = pytest.mark.cluster
 
@@ -36,3 +37,40 @@ def test_acknowledged_puts_survive_a_kill_of_all(tmp_path: Path) -> None:
             cluster.start()
             run(held(30 * (round_number + 1)))
         cluster.check()
+
+
+@pytest.mark.parametrize("power_cuts", [False, True])
+def test_all_replicas_killed_in_the_middle_of_a_view_change(
+    tmp_path: Path, power_cuts: bool
+) -> None:
+    """With a power cut, what was not synced is gone, too."""
+
+    async def main() -> None:
+        async with scene(tmp_path / "c", power_cuts=power_cuts) as now:
+            for _ in range(2):
+                now.mesh.kill(await now.primary())
+                await asyncio.sleep(TIMEOUT + 0.1)
+                for replica in EVERYBODY:
+                    now.mesh.kill(replica)
+                now.mesh.start()
+                await now.answers(10)
+            await now.end_well()
+
+    asyncio.run(main())
+
+
+def test_replicas_restarted_one_after_another_under_load(tmp_path: Path) -> None:
+    """Nothing is lost, and at most the restart of the primary costs a view change."""
+
+    async def main() -> None:
+        async with scene(tmp_path / "c") as now:
+            for replica in EVERYBODY:
+                primary, view = await now.primary(), await now.view()
+                now.mesh.stop(replica)
+                now.mesh.start(replica)
+                await now.answers(10)
+                await now.caught_up(replica, BOUND)
+                assert await now.view() - view <= (replica == primary)
+            await now.end_well()
+
+    asyncio.run(main())

@@ -1,7 +1,9 @@
 """The long runs on real processes: `make soak`, or `python -m tests.stress.soak [--kills N]
-[--restarts N] [--isolated N]`.
+[--cuts N] [--restarts N] [--isolated N]`.
 
-Kills: under load all four replicas are killed at a random moment and started again, N times.
+Kills: under load all four replicas are killed at a random moment, half of the times in the middle
+of a view change, and started again, N times. Cuts: the same on disks that lose with the power
+whatever was not synced.
 Restarts: one replica after another is stopped and started under load, N times. No acknowledged
 operation may be lost or take effect twice, the state must be equal in the end, the first answer
 comes within 5 s of a restart of all, and a restart costs at most one view change, and only where
@@ -19,27 +21,38 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster.scene import EVERYBODY, TIMEOUT, Scene, scene
+from tests.cluster.scene import EVERYBODY, TIMEOUT, WORKERS, Scene, scene
 
 FIRST_ANSWER_SECONDS = 5.0
 LEVEL_SECONDS = 30.0
+SETTLE_SECONDS = 0.1
+"""What the dead have sent is answered and counted before they come back."""
 
 
-async def kills(directory: Path, rounds: int, dice: random.Random) -> list[str]:
-    """What did not hold."""
+async def kills(
+    directory: Path, rounds: int, dice: random.Random, *, power_cuts: bool
+) -> list[str]:
+    """What did not hold. Every other round the primary is killed first, and the others in the
+    view change that follows."""
     failures: list[str] = []
-    async with scene(directory) as now:
+    what = "power cut" if power_cuts else "kill"
+    async with scene(directory, power_cuts=power_cuts) as now:
         for number in range(rounds):
             await asyncio.sleep(dice.uniform(0.1, 1.5))
+            if number % 2:
+                now.mesh.kill(await now.primary())
+                await asyncio.sleep(TIMEOUT + dice.uniform(0.0, 0.3))
             for replica in EVERYBODY:
                 now.mesh.kill(replica)
+            await asyncio.sleep(SETTLE_SECONDS)
             now.mesh.start()
             began = time.monotonic()
             await now.answers(1, LEVEL_SECONDS)
             first = time.monotonic() - began
-            print(f"kill {number + 1} of {rounds}: first answer after {first:.2f} s", flush=True)
+            print(f"{what} {number + 1} of {rounds}: first answer after {first:.2f} s", flush=True)
             if first > FIRST_ANSWER_SECONDS:
-                failures.append(f"kill {number + 1}: the first answer took {first:.2f} s")
+                failures.append(f"{what} {number + 1}: the first answer took {first:.2f} s")
+            await now.answers(3 * WORKERS, LEVEL_SECONDS)
             now.mesh.check()
         failures += await _end(now)
     return failures
@@ -95,13 +108,17 @@ def main() -> int:
     """0 where everything held."""
     parser = argparse.ArgumentParser(description="kill and restart replicas under load, for long")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--restarts", type=int, default=50)
     parser.add_argument("--isolated", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         failures = asyncio.run(isolated(Path(scratch) / "i", args.isolated))
-        failures += asyncio.run(kills(Path(scratch) / "k", args.kills, random.Random(args.seed)))
+        dice = random.Random(args.seed)
+        for power_cuts, rounds in ((False, args.kills), (True, args.cuts)):
+            directory = Path(scratch) / ("c" if power_cuts else "k")
+            failures += asyncio.run(kills(directory, rounds, dice, power_cuts=power_cuts))
         failures += asyncio.run(restarts(Path(scratch) / "r", args.restarts))
     print("\n".join(failures) or "it held")
     return 1 if failures else 0

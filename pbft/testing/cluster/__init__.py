@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pbft.cluster import Cluster
+from pbft.cluster import Cluster, replica_name
 from pbft.cluster_file import Durability
 from pbft.core.errors import PbftError
 from pbft.core.ids import ReplicaId
@@ -34,8 +34,9 @@ class ProcessError(PbftError):
 class ProcessCluster:
     """`n` replicas with new keys in `directory`, which must not hold a cluster yet.
 
-    `protocol` holds keys of the cluster file's [protocol] table, in its units. What the replicas
-    print goes to replica-N.log in the directory. Raises `ConfigurationError`.
+    `protocol` holds keys of the cluster file's [protocol] table, in its units. With `power_cuts`, a
+    kill also loses what was not synced (`pbft.testing.cluster.bad_disk`). What the replicas print
+    goes to replica-N.log in the directory. Raises `ConfigurationError`.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ProcessCluster:
         clients: int = 1,
         protocol: Mapping[str, int] | None = None,
         durability: Durability = "fsync",
+        power_cuts: bool = False,
     ) -> None:
         self.directory = directory
         cluster, identities = Cluster.create(
@@ -53,6 +55,7 @@ class ProcessCluster:
         )
         cluster.save(directory, identities)
         self.cluster = cluster
+        self._power_cuts = power_cuts
         self._processes = Processes(logs=directory)
 
     def __enter__(self) -> Self:
@@ -73,7 +76,9 @@ class ProcessCluster:
 
     def _start(self, replica: ReplicaId, behaviour: str | None) -> None:
         who = [str(self.home(replica)), str(replica)]
-        if behaviour is None:
+        if behaviour is None and self._power_cuts:
+            arguments = ["-m", "pbft.testing.cluster.bad_disk", *who]
+        elif behaviour is None:
             arguments = ["-m", "pbft", "replica", *who, "--with-parent", "--verbose"]
         else:
             arguments = ["-m", "pbft.testing.cluster.traitor", *who, behaviour]
@@ -83,6 +88,10 @@ class ProcessCluster:
         """The directory that this replica loads."""
         del replica
         return self.directory
+
+    def database(self, replica: ReplicaId) -> Path:
+        """The file that holds its records."""
+        return self.home(replica) / "data" / f"{replica_name(replica)}.db"
 
     def start_unreplicated(self) -> None:
         """In place of the replicas: the same service in one process, without the protocol."""
@@ -108,6 +117,10 @@ class ProcessCluster:
     def pid(self, replica: ReplicaId) -> int:
         """Of its process, to look at it."""
         return self._processes.pid(replica)
+
+    def exit_status(self, replica: ReplicaId) -> int | None:
+        """Of a replica whose process has ended."""
+        return self._processes.ended().get(replica)
 
     def check(self) -> None:
         """Raises `ProcessError` with the last words of a replica that ended by itself."""

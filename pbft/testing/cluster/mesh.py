@@ -36,9 +36,10 @@ class MeshCluster(ProcessCluster):
         n: int = 4,
         clients: int = 1,
         protocol: Mapping[str, int] | None = None,
+        power_cuts: bool = False,
         seed: int = 0,
     ) -> None:
-        super().__init__(directory, n=n, clients=clients, protocol=protocol)
+        super().__init__(directory, n=n, clients=clients, protocol=protocol, power_cuts=power_cuts)
         self._proxy = Proxy(seed)
         self._names = [replica_name(replica) for replica in range(n)]
         seen = _joined(self._proxy, self.cluster)
