@@ -1,9 +1,9 @@
 """A replica's records in one SQLite file: what was appended survives a crash and a power cut.
 
 A thread of its own writes. Everything that waits when it looks goes into one transaction with one
-sync, so a slow disk makes larger groups, not longer queues. Each row carries a checksum. One more
-row holds the XOR of them all and changes in the same transaction: a row that the disk lost, or that
-it kept in an older state, is noticed when the file is next read. Any failure to write is
+sync, so a slow disk makes larger groups, not longer queues. Each row carries a checksum. Triggers
+keep the XOR of them all, in the same transaction: a row that the disk lost, or that it kept in an
+older state, is noticed when the file is next read. Any failure to write is
 final (T34): what a disk holds after a failed sync is not known, so nothing is tried again.
 """
 
@@ -15,26 +15,32 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
-from functools import reduce
 from hashlib import blake2b
-from operator import xor
 from pathlib import Path
-from typing import TypeAlias
+from struct import Struct
+from typing import TypeAlias, TypeVar
 
 from pbft.core.errors import ConfigurationError, StorageError
 from pbft.core.ids import ReplicaId
 from pbft.core.journal import Drop, Put, Write, read, writes
 from pbft.core.records import AnyRecord
 
-FORMAT = b"2"
+FORMAT = b"3"
 CHECKSUM_BYTES = 16
-SUM = b""
-"""The key of the row whose checksum is that of all others together."""
+HALVES = Struct(">qq")
 STATEMENT_ROWS = 64
 """At most so many rows are set by one statement; statements are kept ready by their text."""
 
+COLUMNS = ("high", "low")
 LOG_BYTES = 8 * 1024 * 1024
 PAGE_BYTES = 4096
+
+
+def _exchange(row: str) -> str:
+    """Into the total, or out of it: SQLite has no exclusive or."""
+    both = (f"{each} = ({each} | {row}.{each}) & ~({each} & {row}.{each})" for each in COLUMNS)
+    return f"UPDATE total SET {', '.join(both)};"
+
 
 SETTINGS: tuple[str, ...] = (
     f"PRAGMA page_size = {PAGE_BYTES}",
@@ -52,10 +58,23 @@ SETTINGS: tuple[str, ...] = (
 )
 TABLES = (
     "CREATE TABLE head (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE journal"
-    " (key BLOB PRIMARY KEY, value BLOB NOT NULL, checksum BLOB NOT NULL) WITHOUT ROWID",
+    # A checksum is 128 bits: two of SQLite's integers.
+    "CREATE TABLE total (high INTEGER NOT NULL, low INTEGER NOT NULL)",
+    "INSERT INTO total VALUES (0, 0)",
+    "CREATE TABLE journal (key BLOB PRIMARY KEY, value BLOB NOT NULL,"
+    " high INTEGER NOT NULL, low INTEGER NOT NULL) WITHOUT ROWID",
+    *(
+        f"CREATE TRIGGER {name} AFTER {event} ON journal BEGIN {changes} END"
+        for name, event, changes in (
+            ("joins", "INSERT", _exchange("new")),
+            ("leaves", "DELETE", _exchange("old")),
+            ("changes", "UPDATE", _exchange("old") + _exchange("new")),
+        )
+    ),
 )
 
+Row = TypeVar("Row")
+Statement: TypeAlias = "tuple[str, Sequence[bytes | int]]"
 Task: TypeAlias = "tuple[list[Write], int, asyncio.Future[None]]"
 """What to write, its size in bytes, and whom to tell."""
 
@@ -74,10 +93,6 @@ class SqliteStore:
         self._replica = replica
         self._process = os.getpid()
         self._failure: StorageError | None = None
-        self._loaded = False
-        self._rows: dict[bytes, int] = {}
-        """The checksum of each row that the file holds."""
-        self._sum = 0
         self.unsynced_bytes = 0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -100,26 +115,21 @@ class SqliteStore:
             raise
 
     def load(self) -> Sequence[AnyRecord]:
-        """All that is held, verified; not while anything is being written. Raises `StorageError`
-        and `RecordError`."""
+        """All that is held, verified. Raises `StorageError` and `RecordError`."""
         entries: list[tuple[bytes, bytes]] = []
-        held: dict[bytes, int] = {}
-        total: int | None = None
+        total = 0
         try:
-            for key, value, packed in self._db.execute("SELECT * FROM journal"):
-                checksum = int.from_bytes(packed, "big")
-                if key == SUM:
-                    total = checksum
-                    continue
-                if _checksum(key, value) != checksum:
+            for key, value, *halves in self._db.execute("SELECT * FROM journal"):
+                checksum = _checksum(key, value)
+                if _halves(checksum) != tuple(halves):
                     raise self._unreadable("a row does not match its checksum")
-                held[key] = checksum
+                total ^= checksum
                 entries.append((key, value))
+            totals = self._db.execute("SELECT high, low FROM total").fetchall()
         except sqlite3.Error as error:
             raise self._unreadable(str(error)) from None
-        if reduce(xor, held.values(), 0) != total:
+        if totals != [_halves(total)]:
             raise self._unreadable("a row is missing or older than the others")
-        self._rows, self._sum, self._loaded = held, total, True
         return read(entries)
 
     def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]":
@@ -127,8 +137,6 @@ class SqliteStore:
         where they are not known to be: then every later call raises it, too."""
         if self._failure is not None:
             raise self._failure
-        if not self._loaded:
-            self.load()
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="disk", daemon=True)
             self._thread.start()
@@ -195,7 +203,6 @@ class SqliteStore:
         for table in TABLES:
             self._db.execute(table)
         self._db.executemany("INSERT INTO head VALUES (?, ?)", identity.items())
-        self._set([(SUM, b"", _packed(0))])
         self._db.execute("COMMIT")
 
     # -- the disk's thread --------------------------------------------------------------------
@@ -244,31 +251,17 @@ class SqliteStore:
         """One transaction, of one statement where it can be: with each this thread gives up the
         interpreter several times, and a busy event loop is slow to hand it back."""
         puts, drops = folded(group)
-        held = self._rows
-        gone = {key for drop in drops for key in held if drop.first <= key <= drop.last}
-        checksums = {key: _checksum(key, value) for key, value in puts.items()}
-        left = (held[key] for key in gone.union(puts) if key in held)
-        total = reduce(xor, checksums.values(), reduce(xor, left, self._sum))
-        rows = [(key, value, _packed(checksums[key])) for key, value in puts.items()]
-        rows.append((SUM, b"", _packed(total)))
-        if drops or len(rows) > STATEMENT_ROWS:
-            self._db.execute("BEGIN IMMEDIATE")
-        for drop in drops:
-            span = (drop.first, drop.last)
-            self._db.execute("DELETE FROM journal WHERE key BETWEEN ? AND ?", span)
-        for at in range(0, len(rows), STATEMENT_ROWS):
-            self._set(rows[at : at + STATEMENT_ROWS])
-        if self._db.in_transaction:
-            self._db.execute("COMMIT")
-        for key in gone:
-            del held[key]
-        held |= checksums
-        self._sum = total
-
-    def _set(self, rows: list[tuple[bytes, bytes, bytes]]) -> None:
-        marks = ",".join(["(?,?,?)"] * len(rows))
-        values = [value for row in rows for value in row]
-        self._db.execute(f"INSERT OR REPLACE INTO journal VALUES {marks}", values)
+        statements = [_deleting(drop) for drop in drops if drop.first != drop.last]
+        singles = [drop.first for drop in drops if drop.first == drop.last]
+        statements += [_deleting_each(keys) for keys in batched(singles)]
+        statements += [_setting(rows) for rows in batched(list(puts.items()))]
+        if len(statements) == 1:
+            self._db.execute(*statements[0])
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        for text, values in statements:
+            self._db.execute(text, values)
+        self._db.execute("COMMIT")
 
     def _failed(self, error: Exception) -> StorageError:
         return StorageError(
@@ -283,22 +276,44 @@ class SqliteStore:
 
 
 def folded(group: Iterable[Write]) -> tuple[dict[bytes, bytes], list[Drop]]:
-    """The same as ranges to remove first and rows to set then."""
+    """The same as what to remove first and what to set then."""
     puts: dict[bytes, bytes] = {}
     drops: list[Drop] = []
     for write in group:
-        match write:
-            case Put(key, value):
-                puts[key] = value
-            case Drop(first, last):
-                drops.append(write)
-                for key in [each for each in puts if first <= each <= last]:
-                    del puts[key]
+        if isinstance(write, Put):
+            puts[write.key] = write.value
+            continue
+        drops.append(write)
+        if write.first == write.last:
+            puts.pop(write.first, None)
+        else:
+            for key in [each for each in puts if write.first <= each <= write.last]:
+                del puts[key]
     return puts, drops
 
 
-def _packed(checksum: int) -> bytes:
-    return checksum.to_bytes(CHECKSUM_BYTES, "big")
+def batched(rows: list[Row]) -> list[list[Row]]:
+    """In statements of a bounded size."""
+    return [rows[at : at + STATEMENT_ROWS] for at in range(0, len(rows), STATEMENT_ROWS)]
+
+
+def _deleting(drop: Drop) -> Statement:
+    return "DELETE FROM journal WHERE key BETWEEN ? AND ?", (drop.first, drop.last)
+
+
+def _deleting_each(keys: list[bytes]) -> Statement:
+    return f"DELETE FROM journal WHERE key IN ({','.join('?' * len(keys))})", keys
+
+
+def _setting(rows: list[tuple[bytes, bytes]]) -> Statement:
+    values: list[bytes | int] = []
+    for key, value in rows:
+        values += (key, value, *_halves(_checksum(key, value)))
+    text = (
+        f"INSERT INTO journal VALUES {','.join(['(?,?,?,?)'] * len(rows))} ON CONFLICT (key)"
+        " DO UPDATE SET value = excluded.value, high = excluded.high, low = excluded.low"
+    )
+    return text, values
 
 
 def _checksum(key: bytes, value: bytes) -> int:
@@ -306,6 +321,10 @@ def _checksum(key: bytes, value: bytes) -> int:
     hasher.update(key)
     hasher.update(value)
     return int.from_bytes(hasher.digest(), "big")
+
+
+def _halves(checksum: int) -> tuple[int, ...]:
+    return HALVES.unpack(checksum.to_bytes(CHECKSUM_BYTES, "big"))
 
 
 def _locked(path: Path) -> int:

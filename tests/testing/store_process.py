@@ -18,9 +18,8 @@ SIZES = {"plain": 100_000, "losing": 500}
 
 
 async def write(store: sqlite_store.SqliteStore, size: int) -> None:
-    store.load()
     for number in count():
-        await store.append([Snapshotted(number, bytes(32), os.urandom(size))])
+        await store.append([Snapshotted(number, bytes(32), ((os.urandom(size), bytes(32)),), ())])
         print(number, flush=True)
 
 
