@@ -119,6 +119,8 @@ class Status(Message, frozen=True, tag=17):
     low_watermark: Number
     executed: Number
     fresh: bool
+    slow: bool = False
+    """The sender finds the primary of its view too slow (`performance`)."""
 
 
 class Witness(Message, frozen=True, tag=18):

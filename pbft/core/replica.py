@@ -22,6 +22,7 @@ from pbft.core.protocol import (
     deadlines,
     execution,
     ordering,
+    performance,
     retransmission,
     state_transfer,
     view_change,
@@ -60,6 +61,7 @@ RULES: tuple[Rule, ...] = (
 CLOSING: tuple[Rule, ...] = (
     ordering.look_for_bodies,
     ordering.forward,
+    performance.watch,
     execution.answer,
     execution.answer_reads,
     execution.acknowledge,

@@ -20,7 +20,7 @@ from pbft.core.records import AnyRecord, Began
 from pbft.core.replica import Replica
 from pbft.crypto.signing import SigningKey
 from pbft.services.kv import KeyValueService
-from pbft.testing.byzantine import ADVERSARIES, Behaviour, Twins
+from pbft.testing.byzantine import ADVERSARIES, PACING, Behaviour, Twins
 from pbft.testing.checkers import Checkers
 from pbft.testing.clients import Clients, correct_names, faulty_names
 from pbft.testing.disk import Disk, DiskDamagedError
@@ -100,7 +100,7 @@ class Simulation:
             honest = self._core(number, records)
             if correct:
                 return honest
-            return ADVERSARIES[self.plan.traitors[number]](honest)
+            return {**ADVERSARIES, **PACING}[self.plan.traitors[number]](honest)
 
         disk = Disk(random.Random(f"disk {number} {self.plan.seed}"))
         return Host(number, correct, disk, boot)

@@ -4,6 +4,7 @@
 |---|---|---|
 | status, times fired | the next status | the status interval |
 | request, view, oldest | the oldest waiting request, in an active view (T37) | T * 2^k |
+| due, view, first | what has been due longest (`performance`), also behind others | 2T * 2^k |
 | apart, view | a peer that left this view, alone: nobody else may ever follow it | its own |
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
 | fetch, times fired | bodies that were asked for (T20) | the status interval |
@@ -11,12 +12,14 @@
 | transfer, times fired | chunks that were asked for | the status interval |
 """
 
-from pbft.core.protocol import retransmission, state_transfer, view_change
+from pbft.core.protocol import performance, retransmission, state_transfer, view_change
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.state.timers import TimerKey
 from pbft.core.turn import Turn
 
 LAG_INTERVALS = 2
+PATIENCE = 2
+"""In timeouts: a request that was due is waited for at most so long, also behind older ones."""
 APART_DOUBLINGS = 6
 """A peer alone in a later view is joined there after the longest timeout, then twice that, and so
 on: it may be correct and lost for this view (T27), or lie to have the primary replaced for ever."""
@@ -24,14 +27,14 @@ on: it may be correct and lost for this view (T27), or lie to have the primary r
 
 def settle(state: ReplicaState, turn: Turn) -> None:
     """Bring the timer table in line with the state."""
-    state.timers.settle(_wanted(state), turn.now.monotonic)
+    state.timers.settle(_wanted(state, turn.now.monotonic), turn.now.monotonic)
 
 
-def _wanted(state: ReplicaState) -> dict[TimerKey, int]:
+def _wanted(state: ReplicaState, now: int) -> dict[TimerKey, int]:
     fired, interval = state.timers.fired, state.config.status_interval_ns
     ticks = fired.get("status", 0)
     wanted: dict[TimerKey, int] = {("status", ticks): interval if ticks else 0}
-    wanted.update(_suspicion(state))
+    wanted.update(_suspicion(state, now))
     if state.log.missing:
         wanted["fetch", fired.get("fetch", 0)] = interval
     if state.transfer.target is not None:
@@ -41,7 +44,7 @@ def _wanted(state: ReplicaState) -> dict[TimerKey, int]:
     return wanted
 
 
-def _suspicion(state: ReplicaState) -> dict[TimerKey, int]:
+def _suspicion(state: ReplicaState, now: int) -> dict[TimerKey, int]:
     """At most one timer runs against the primary for a request or a view (§4.5.2). None while a
     transfer runs: what we wait for may be in it."""
     views, config = state.views, state.config
@@ -59,6 +62,9 @@ def _suspicion(state: ReplicaState) -> dict[TimerKey, int]:
     oldest = state.requests.oldest()
     if oldest is not None:
         wanted["request", views.view, oldest] = delay
+    for key, since in state.requests.due.items():
+        wanted["due", views.view, key] = since + PATIENCE * delay - now
+        break
     if views.moving(views.view + 1):
         doublings = min(state.timers.fired.get("apart", 0), APART_DOUBLINGS)
         wanted["apart", views.view] = config.timeout_max_ns << doublings
@@ -69,11 +75,13 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
     """What each timer stands for."""
     match key[0]:
         case "status":
+            performance.tick(state, turn)
             retransmission.tick(state, turn)
         case "fetch":
             retransmission.fetch_again(state, turn)
-        case "request":
-            view_change.suspect(state, turn, "the oldest waiting request timed out")
+        case "request" | "due":
+            if state.views.active:
+                view_change.suspect(state, turn, "a waiting request timed out")
         case "apart":
             view_change.suspect(state, turn, "a replica has been alone in a later view")
         case "new view":

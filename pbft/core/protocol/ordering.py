@@ -18,7 +18,7 @@ from pbft.core.messages import (
     Request,
     Signed,
 )
-from pbft.core.protocol import references
+from pbft.core.protocol import performance, references
 from pbft.core.records import Accepted, Prepared
 from pbft.core.state.log import DecisionProof, EarlyMessage, Slot
 from pbft.core.state.replica_state import ReplicaState
@@ -45,7 +45,7 @@ def on_request(state: ReplicaState, turn: Turn, peer: Principal, request: Signed
         state.drops["request below the floor"] += 1
     elif key in state.requests.waiting:
         state.drops["request waits already"] += 1
-    elif not state.requests.add(request, *limits, name):
+    elif not state.requests.add(request, *limits, name, turn.now.monotonic):
         state.drops["client has too many requests waiting"] += 1
 
 
@@ -212,10 +212,7 @@ def propose(state: ReplicaState, turn: Turn) -> bool:
     log = state.log
     if not (state.voting and state.views.active and state.is_primary):
         return False
-    in_flight = log.next_sequence - 1 - max(state.executed, log.low_watermark)
-    if not state.requests.unproposed or in_flight >= state.config.pipeline:
-        return False
-    if log.next_sequence > state.high_watermark:
+    if not state.requests.unproposed or not performance.has_room(state):
         return False
     body = _next_batch(state, turn)
     if body is None:
@@ -274,6 +271,7 @@ def prepare(state: ReplicaState, turn: Turn) -> bool:
         if body is None or sequence > state.high_watermark or _contradicts(slot):
             continue
         slot.voted = acted = True
+        performance.proposed(state, turn, sequence, body)
         turn.record(Accepted(pp.raw, body.raw, body.beside))
         if not state.is_primary:
             message = Prepare(pp.message.view, sequence, pp.message.digest, state.me)

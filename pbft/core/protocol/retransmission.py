@@ -120,6 +120,7 @@ def tick(state: ReplicaState, turn: Turn) -> None:
             state.log.low_watermark,
             state.executed,
             not state.voting,
+            state.pace.slow,
         )
     )
     _reforward(state, turn)

@@ -15,6 +15,7 @@ from pbft.core.ids import ReplicaId, SequenceNumber
 from pbft.core.state.checkpoints import Checkpoints
 from pbft.core.state.log import Log
 from pbft.core.state.machine import Machine
+from pbft.core.state.pace import Pace
 from pbft.core.state.peers import Peer, Peers
 from pbft.core.state.requests import Requests
 from pbft.core.state.sessions import Sessions
@@ -24,10 +25,12 @@ from pbft.core.state.views import Views
 
 WRITERS: dict[str, frozenset[str]] = {
     "log": frozenset({"ordering", "references", "view_change", "checkpointing", "retransmission"}),
+    "log.next_sequence": frozenset({"ordering", "view_change", "checkpointing", "performance"}),
     "log.touched": frozenset(
         {"ordering", "execution", "references", "view_change", "retransmission", "replica"}
     ),
-    "requests": frozenset({"ordering", "execution", "view_change"}),
+    "requests": frozenset({"ordering", "execution", "view_change", "performance"}),
+    "pace": frozenset({"performance"}),
     "sessions": frozenset({"execution"}),
     "machine": frozenset({"execution"}),
     "executed": frozenset({"execution"}),
@@ -65,6 +68,7 @@ class ReplicaState:
     sessions: Sessions = field(default_factory=Sessions)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     views: Views = field(default_factory=Views)
+    pace: Pace = field(default_factory=Pace)
     transfer: Transfer = field(default_factory=Transfer)
     timers: Timers = field(default_factory=Timers)
     peers: Peers = field(default_factory=Peers)

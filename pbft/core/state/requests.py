@@ -17,6 +17,14 @@ class Requests:
     sequence number in this view; `unforwarded` what we, as backup, have not passed on."""
 
     waiting: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
+    arrived: dict[RequestKey, int] = field(default_factory=dict)
+    """When each came here (monotonic ns)."""
+    due: dict[RequestKey, int] = field(default_factory=dict)
+    """Since when the primary of this view could have proposed it, as far as we can tell; in order
+    of that time."""
+    served: list[tuple[ClientId, int]] = field(default_factory=list)
+    """(client, since when it was due) of what has executed in this turn; not of large requests,
+    whose way here and to the primary takes its own time."""
     by_client: dict[ClientId, dict[Timestamp, int]] = field(default_factory=dict)
     """The size of each waiting request."""
     large: dict[Digest, Signed[Request]] = field(default_factory=dict)
@@ -34,7 +42,12 @@ class Requests:
         return next(iter(self.waiting), None)
 
     def add(
-        self, request: Signed[Request], per_client: int, max_bytes: int, name: Digest | None = None
+        self,
+        request: Signed[Request],
+        per_client: int,
+        max_bytes: int,
+        name: Digest | None = None,
+        now: int = 0,
     ) -> bool:
         """Let `request` wait, a large one under its name too; false where its client has
         `per_client` waiting already, or `max_bytes`."""
@@ -46,6 +59,7 @@ class Requests:
         if name is not None:
             self.large[name], self.names[key] = request, name
         self.waiting[key] = request
+        self.arrived[key] = now
         self.unproposed[key] = request
         self.unforwarded[key] = request
         return True
@@ -54,7 +68,11 @@ class Requests:
         """End the wait under `key`: it executed, or never can."""
         self.unproposed.pop(key, None)
         if self.waiting.pop(key, None) is not None:
+            since = self.due.pop(key, None)
+            if since is not None and key not in self.names:
+                self.served.append((key[0], since))
             del self.by_client[key[0]][key[1]]
+            del self.arrived[key]
             self.large.pop(self.names.pop(key, b""), None)
             self.unforwarded.pop(key, None)
 
@@ -63,7 +81,12 @@ class Requests:
         for timestamp in [t for t in self.by_client.get(client, ()) if t <= floor]:
             self.drop((client, timestamp))
 
+    def wait_anew(self) -> None:
+        """Nothing is due: a primary is judged only by what it could have done (T25)."""
+        self.due, self.served = {}, []
+
     def start_view(self) -> None:
-        """Nothing that waits has been proposed or forwarded in a new view."""
+        """Nothing that waits has been proposed or forwarded in a new view, or is due there."""
+        self.wait_anew()
         self.unproposed = dict(self.waiting)
         self.unforwarded = dict(self.waiting)

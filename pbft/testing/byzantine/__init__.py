@@ -18,11 +18,11 @@ from pbft.testing.byzantine.ordering import (
     ProposeAgain,
     Replay,
     Silent,
-    Slow,
     Withhold,
 )
+from pbft.testing.byzantine.pacing import FailViews, OneByOne, Slow, StarveOne, slow
 
-__all__ = ["ADVERSARIES", "BEHAVIOURS", "Behaviour", "Maker", "Twins"]
+__all__ = ["ADVERSARIES", "BEHAVIOURS", "PACING", "Behaviour", "Maker", "Twins"]
 
 BEHAVIOURS: dict[str, Maker] = {
     "equivocate": Equivocate,
@@ -49,3 +49,11 @@ ADVERSARIES: dict[str, Maker] = {
     "propose-again": ProposeAgain,
 }
 """What the simulator draws from."""
+
+PACING: dict[str, Maker] = {
+    "starve-one": StarveOne,
+    "one-by-one": OneByOne,
+    "fail-views": FailViews,
+    **{f"slow-{round(100 * part)}%": slow(part) for part in (0.1, 0.2, 0.3, 0.6, 0.9, 1.1)},
+}
+"""What is slow below the timeout; scenarios of their own ask for these."""

@@ -1,11 +1,11 @@
-"""Attacks on the normal case: equivocation, silence, delay, corruption, replay."""
+"""Attacks on the normal case: equivocation, silence, corruption, replay."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from pbft.core.effects import Effects, Send
+from pbft.core.effects import Send
 from pbft.core.ids import MILLISECOND, Instant, Packet, ReplicaId
 from pbft.core.messages import (
     Batch,
@@ -100,38 +100,6 @@ class Silent(Behaviour):
             return (send,)
         self.acted += 1
         return ()
-
-
-class Slow(Behaviour):
-    """Delays each proposal by half the request timeout: never late enough to be suspected."""
-
-    def __init__(self, honest: Replica) -> None:
-        super().__init__(honest)
-        self._held: deque[tuple[int, Send]] = deque()
-
-    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
-        if not isinstance(send.message, Proposal):
-            return (send,)
-        self.acted += 1
-        delay = self.honest.config.request_timeout_ns // 2
-        self._held.append((now.monotonic + delay, send))
-        return ()
-
-    def extra(self, now: Instant) -> Iterable[Send]:
-        while self._held and self._held[0][0] <= now.monotonic:
-            yield self._held.popleft()[1]
-
-    @property
-    def deadline(self) -> int | None:
-        own = self._held[0][0] if self._held else None
-        theirs = self.honest.deadline
-        return theirs if own is None else own if theirs is None else min(own, theirs)
-
-    def expire(self, now: Instant) -> Effects:
-        theirs = self.honest.deadline
-        if theirs is not None and theirs <= now.monotonic:
-            return super().expire(now)
-        return self._bent(Effects([], [], [], [], []), now)
 
 
 class Corrupt(Behaviour):
