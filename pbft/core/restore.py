@@ -40,6 +40,7 @@ def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord])
             _apply(state, ingress, record)
     except (DropError, DecodeError) as error:
         raise RecordError(f"a record of this replica does not verify: {error}") from None
+    state.views.progressed = state.views.view  # the back-off is of this life alone (T25)
     low = state.checkpoints.stable.sequence
     state.log.truncate(low)
     for own in state.checkpoints.own.values():

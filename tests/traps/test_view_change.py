@@ -306,6 +306,27 @@ def test_t27_who_is_alone_again_and_again_is_joined_ever_later() -> None:
     assert started(lab.idle(0.2)) == [2]
 
 
+def test_t25_how_late_the_lonely_are_joined_falls_again_in_peace() -> None:
+    lab = Lab(me=1)
+    lab.feed(lab.view_change(3, 1))
+    assert started(lab.idle(8.1)) == [1]
+    assert entered(lab.feed(lab.view_change(2, 1))) == [1]
+    lab.idle(16.1)
+    lab.feed(lab.view_change(3, 2))
+    assert started(lab.idle(8.1)) == [2]
+
+
+def test_t25_a_restart_in_a_late_view_begins_with_the_timeout_itself() -> None:
+    lab = Lab(me=3)
+    changes = [lab.view_change(by, 5) for by in (0, 1, 2)]
+    assert entered(lab.feed(lab.new_view(5, changes, {}), peer=1)) == [5]
+    lab.restart()
+    assert lab.replica.status().view == 5
+    lab.feed(lab.request(1))
+    assert started(lab.idle(0.95)) == []
+    assert started(lab.idle(0.1)) == [6]
+
+
 @pytest.mark.parametrize("n", [4, 5, 6, 7, 10])
 def test_t28_thresholds_are_reached_in_one_burst_at_any_size(n: int) -> None:
     lab = Lab(me=1, n=n)

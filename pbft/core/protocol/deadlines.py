@@ -6,6 +6,7 @@
 | request, view, oldest | the oldest waiting request, in an active view (T37) | T * 2^k |
 | due, view, first | what has been due longest (`performance`), also behind others | 2T * 2^k |
 | apart, view | a peer that left this view, alone: nobody else may ever follow it | its own |
+| together, times | nobody being apart, for as long as one would be waited for now | the same |
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
 | fetch, times fired | bodies that were asked for (T20) | the status interval |
 | lag, executed | decisions up to a certified checkpoint, before its snapshot | 2 intervals |
@@ -22,7 +23,8 @@ PATIENCE = 2
 """In timeouts: a request that was due is waited for at most so long, also behind older ones."""
 APART_DOUBLINGS = 6
 """A peer alone in a later view is joined there after the longest timeout, then twice that, and so
-on: it may be correct and lost for this view (T27), or lie to have the primary replaced for ever."""
+on: it may be correct and lost for this view (T27), or lie to have the primary replaced for ever.
+After as long without one it is half of that again: no bad hour is held against the next (T25)."""
 
 
 def settle(state: ReplicaState, turn: Turn) -> None:
@@ -65,9 +67,11 @@ def _suspicion(state: ReplicaState, now: int) -> dict[TimerKey, int]:
     for key, since in state.requests.due.items():
         wanted["due", views.view, key] = since + PATIENCE * delay - now
         break
+    doublings = min(state.timers.fired.get("apart", 0), APART_DOUBLINGS)
     if views.moving(views.view + 1):
-        doublings = min(state.timers.fired.get("apart", 0), APART_DOUBLINGS)
         wanted["apart", views.view] = config.timeout_max_ns << doublings
+    elif doublings:
+        wanted["together", doublings] = config.timeout_max_ns << doublings
     return wanted
 
 
@@ -79,11 +83,17 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
             retransmission.tick(state, turn)
         case "fetch":
             retransmission.fetch_again(state, turn)
-        case "request" | "due":
-            if state.views.active:
-                view_change.suspect(state, turn, "a waiting request timed out")
+        case "request" | "due" | "apart" if not state.views.active:
+            pass  # another of them fired before, in this turn
+        case "request":
+            view_change.suspect(state, turn, "the oldest waiting request timed out")
+        case "due":
+            view_change.suspect(state, turn, "a request that was due timed out behind others")
         case "apart":
             view_change.suspect(state, turn, "a replica has been alone in a later view")
+        case "together":
+            doublings = min(state.timers.fired.get("apart", 0), APART_DOUBLINGS)
+            state.timers.fired["apart"] = max(doublings - 1, 0)
         case "new view":
             view_change.suspect(state, turn, "no new view, or no progress in it, in time")
         case "lag":

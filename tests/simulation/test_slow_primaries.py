@@ -1,0 +1,160 @@
+"""A primary below the timeout costs what the floor says, and no more; a correct one is left alone.
+
+The floor: in one view, a client's requests take at most T/4 each on average from when they were
+due, and once in a view 4 T more; what is slower is replaced. Fault-free runs of the same seeds say
+what the cluster can do.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from pbft.core.effects import Event, Send, ViewChangeStarted
+from pbft.core.ids import SECOND, Principal
+from pbft.core.messages import NewView, Proposal
+from pbft.testing.byzantine import PACING
+from pbft.testing.plan import Plan, draw
+from pbft.testing.simulator import Report, Simulation
+
+T = SECOND
+SEEDS = range(3)
+CALLS = 300
+
+
+def calm(seed: int, traitor: str | None) -> Plan:
+    """No fault but the primary of view 0."""
+    plan = draw(seed, 4, 0)
+    return replace(
+        plan,
+        config=replace(plan.config, pipeline=4, batch_max_requests=8),
+        traitors={0: traitor} if traitor else {},
+        faulty_clients=0,
+        operations=CALLS,
+        loss=0.0,
+        gst_ns=SECOND,
+        partitions=[],
+        crashes=[],
+        stops=[],
+        damages=[],
+    )
+
+
+@cache
+def waits(seed: int, traitor: str | None) -> tuple[Report, list[float]]:
+    """What the run showed, and how long each client's calls took on average (in T)."""
+    simulation = Simulation(calm(seed, traitor))
+    report = simulation.run()
+    means = []
+    for work in simulation.workloads.values():
+        waited = [at - work.asked[call] for call, at in work.answered_at.items()]
+        means.append(sum(waited) / len(waited) / T)
+    return report, means
+
+
+REACHED = {
+    "slow-10%": (0, 0.15),
+    "slow-20%": (0, 0.08),
+    "slow-30%": (1, 0.15),
+    "slow-60%": (1, 0.25),
+    "slow-90%": (1, 0.3),
+    "slow-110%": (1, 0.35),
+    "starve-one": (1, 0.5),
+    "one-by-one": (1, 0.35),
+    "fail-views": (1, 0.45),
+}
+"""View changes, and the part of the throughput without faults that is reached over 300 calls."""
+
+
+def test_every_way_of_being_slow_is_tried() -> None:
+    assert set(REACHED) == set(PACING)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("traitor", sorted(REACHED))
+def test_the_floor_holds_and_who_is_below_it_is_replaced(seed: int, traitor: str) -> None:
+    """T/4 per call; once 4 T of debt, the call that exceeds it, and a view change (T each)."""
+    (_, without), (report, means) = waits(seed, None), waits(seed, traitor)
+    assert (report.finished, report.violations) == (True, [])
+    changes, ratio = REACHED[traitor]
+    assert report.view_changes == 3 * changes
+    assert _reached(without, means) >= ratio
+    for well, now in zip(without, means, strict=True):
+        assert now <= well + 1 / 4 + (4 + 1 + 1) * len(means) / CALLS
+
+
+def _reached(without: list[float], means: list[float]) -> float:
+    """Throughput with the traitor in that without: of closed loops, the inverse of their waits."""
+    reached = [well / now for well, now in zip(without, means, strict=True)]
+    return sum(reached) / len(reached)
+
+
+@pytest.mark.parametrize("first", range(0, 240, 24))
+def test_a_correct_primary_is_never_found_slow_whatever_the_network_loses(first: int) -> None:
+    """240 seeds with no fault but the network's: it loses up to a fifth, delays, repeats, reorders.
+
+    Where nothing is lost no view ends; elsewhere none but by the timeout of what waits longest."""
+    for seed in range(first, first + 24):
+        plan = draw(seed, 4, 0)
+        plan = replace(plan, partitions=[], crashes=[], stops=[], damages=[], faulty_clients=0)
+        reasons = _reasons(Simulation(plan))
+        assert not [reason for reason in reasons if "slow" in reason or "due" in reason]
+        assert not reasons or plan.loss
+
+
+def _reasons(simulation: Simulation) -> list[str]:
+    """Why replicas left their views."""
+    reasons: list[str] = []
+    happened = simulation.checkers.happened
+
+    def listen(replica: int, event: Event) -> None:
+        if isinstance(event, ViewChangeStarted):
+            reasons.append(event.reason)
+        happened(replica, event)
+
+    simulation.checkers.happened = listen  # type: ignore[method-assign]
+    report = simulation.run()
+    assert report.violations == []
+    assert report.finished
+    return reasons
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_bad_hour_leaves_no_timeout_inflated(seed: int) -> None:
+    """Half a minute in which view after view fails, each after a longer time; then all is well and
+    calls are answered; then the primary dies: it is replaced after T, not after the longest."""
+    bad, dies = 40 * SECOND, 50 * SECOND
+    plan = replace(calm(seed, None), gst_ns=bad, operations=1500)
+    simulation = _NoNewViews(plan, bad)
+    simulation.at(dies, simulation.kill_the_primary)
+    report = simulation.run()
+    assert report.violations == []
+    assert report.view_changes > 0
+    assert min(simulation.views_at_death) >= 9
+    after = [
+        at - max(work.asked[call], dies)
+        for work in simulation.workloads.values()
+        for call, at in work.answered_at.items()
+        if at > dies
+    ]
+    assert T < max(after) < 1.5 * T
+
+
+class _NoNewViews(Simulation):
+    """No NEW-VIEW arrives before `until`, and no proposal of view 0."""
+
+    def __init__(self, plan: Plan, until: int) -> None:
+        super().__init__(plan)
+        self._until = until
+        self.views_at_death: list[int] = []
+
+    def post(self, source: Principal, send: Send) -> None:
+        if self.now >= self._until or not isinstance(send.message, NewView | Proposal):
+            super().post(source, send)
+
+    def kill_the_primary(self) -> None:
+        statuses = [host.replica.status() for host in self.hosts]
+        self.views_at_death = [status.view for status in statuses]
+        primary = self.hosts[statuses[0].primary]
+        self._crash(primary)
+        self.at(self.now + 20 * SECOND, lambda: self._restart(primary))
