@@ -193,6 +193,5 @@ def progress(state: ReplicaState, turn: Turn) -> bool:
         executed = state.sessions.time > views.entered_at
         if views.awaited is not None or executed:
             views.progressed = views.view
-            state.requests.wait_anew()
     views.awaited = None
     return False

@@ -2,7 +2,7 @@
 
 from pbft.core.effects import Effects, ViewChangeStarted
 from pbft.core.messages import Request, Signed, Status
-from tests.core.lab import Lab, of_type
+from tests.core.lab import CLIENTS, Lab, of_type
 
 SLOW = Status(0, True, 0, 0, False, True)
 FINE = Status(0, True, 0, 0, False, False)
@@ -141,5 +141,47 @@ def test_among_f_plus_1_slow_primaries_one_is_correct_so_less_is_expected() -> N
     lab = Lab(me=3, checkpoint_interval=64, window=128)
     slow_view(lab, 0, 1)
     slow_view(lab, 1, 19)
-    serve(lab, range(37, 57), 0.45, view=2)
+    serve(lab, range(37, 62), 0.45, view=2)
+    assert not finds_it_slow(lab)
+
+
+def test_a_quick_primary_is_what_is_expected_of_the_next() -> None:
+    lab = Lab(me=3, checkpoint_interval=128, window=256)
+    slow_view(lab, 0, 1)
+    slow_view(lab, 1, 19)
+    serve(lab, range(37, 110), 0.1, view=2)
+    serve(lab, range(110, 128), 0.5, view=2)
+    assert finds_it_slow(lab)
+
+
+def test_many_clients_with_a_call_each_are_enough() -> None:
+    """No client alone has lost much: half of T, three times."""
+    lab = Lab(checkpoint_interval=64, window=128)
+    for sequence in range(1, 19):
+        name = CLIENTS[sequence % len(CLIENTS)]
+        assert serve(lab, range(sequence, sequence + 1), 0.5, client=name) == 0
+    assert finds_it_slow(lab)
+
+
+def test_one_stall_of_our_own_is_no_complaint() -> None:
+    """This process was stopped; what came meanwhile is absorbed before anything fires (T56)."""
+    lab = Lab()
+    request = lab.request(1)
+    lab.feed(request)
+    lab.now += 60 * 10**9
+    lab.wall += 60 * 10**9
+    decide(lab, 1, request)
+    assert not finds_it_slow(lab)
+
+
+def test_what_a_view_change_has_delayed_is_due_only_from_its_end() -> None:
+    lab = Lab(me=3)
+    first, second = lab.request(1), lab.request(2)
+    lab.feed(first, second)
+    changes = [lab.view_change(by, 2) for by in (0, 1, 2)]
+    lab.feed(lab.new_view(2, changes, {}), peer=2)
+    assert suspicions(lab.idle(3.5)) == 0
+    decide(lab, 1, first, view=2)
+    assert suspicions(lab.idle(0.9)) == 0
+    decide(lab, 2, second, view=2)
     assert not finds_it_slow(lab)
