@@ -756,6 +756,14 @@ WORLD = (
         "tests/test_outbox.py",
     ),
     mutant(
+        "T34",
+        "turns leave whatever the disk holds",
+        "pbft/outbox.py",
+        "            if durable is not None:\n                if not",
+        "            if False:\n                if not",
+        "tests/test_driver_failpoints.py",
+    ),
+    mutant(
         "T45",
         "a turn without records does not wait for the turns before it",
         "pbft/outbox.py",
