@@ -10,11 +10,15 @@ from functools import cache
 DIGEST_BYTES = 32
 
 
+def domain(tag: bytes) -> bytes:
+    """The tag's own digest twice, one whole block of SHA-256, as BIP-340 does: what is hashed
+    behind it is in a domain of its own."""
+    return hashlib.sha256(tag).digest() * 2
+
+
 @cache
 def _tagged(tag: bytes) -> "hashlib._Hash":
-    """SHA-256 after absorbing the tag's own digest twice, one whole block, as BIP-340 does."""
-    tag_digest = hashlib.sha256(tag).digest()
-    return hashlib.sha256(tag_digest + tag_digest)
+    return hashlib.sha256(domain(tag))
 
 
 def digest(tag: bytes, *parts: bytes) -> bytes:

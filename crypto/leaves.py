@@ -70,7 +70,4 @@ def exchange(trie: Trie, removed: Iterable[Path], placed: Iterable[tuple[Path, b
     entries: dict[bytes, bytes] = {}
     for path, data in placed:
         entries.update(parse_leaf(data, len(path)).entries)
-    for key in gone - entries.keys():
-        trie.delete(key)
-    for key, value in entries.items():
-        trie.put(key, value)
+    trie.update({**dict.fromkeys(gone), **entries})

@@ -12,14 +12,14 @@ only where something changed.
 branches that it touches, one path per write. Nodes are outside Python's garbage collector.
 """
 
-from collections.abc import Iterator
-from hashlib import blake2b
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b, sha256
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from pbft.crypto.digests import DIGEST_BYTES, digest
+from pbft.crypto.digests import DIGEST_BYTES, domain
 from pbft.crypto.errors import TrieError
 
 Path: TypeAlias = bytes
@@ -34,8 +34,8 @@ LEAF_BYTES = 32 * 1024
 """Entries of a leaf, and bytes of their keys and values; one alone may be larger."""
 EMPTY = bytes(DIGEST_BYTES)
 """In place of the digest of what has no entry: an absent child, or the whole map."""
-LEAF = b"trie leaf"
-BRANCH = b"trie branch"
+LEAF = domain(b"trie leaf")
+BRANCH = domain(b"trie branch")
 _ALL = range(WIDTH)
 _STEPS = [bytes((nibble,)) for nibble in _ALL]
 _NIBBLES = bytes.maketrans(b"0123456789abcdef", bytes(_ALL))
@@ -101,15 +101,25 @@ def fits(count: int, weight: int, depth: int) -> bool:
     return (count <= LEAF_MAX and weight <= LEAF_BYTES) or count == 1 or depth == DEPTH
 
 
+def leaf_digest(data: bytes) -> bytes:
+    """Of a leaf with these bytes."""
+    return sha256(LEAF + data).digest()
+
+
+def branch_digest(digests: bytes) -> bytes:
+    """Of a branch whose 16 children have these digests, in a row."""
+    return sha256(BRANCH + digests).digest()
+
+
 def node_digest(node: Node | None) -> bytes:
     """Its digest, computed where it is not known yet."""
     if node is None:
         return EMPTY
     if node.digest is None:
         if isinstance(node, Leaf):
-            node.digest = digest(LEAF, node.data)
+            node.digest = leaf_digest(node.data)
         else:
-            node.digest = digest(BRANCH, _digests(node))
+            node.digest = branch_digest(_digests(node))
     return node.digest
 
 
@@ -123,10 +133,10 @@ def decode_node(data: bytes, path: Path, expected: bytes) -> Leaf | list[bytes]:
     under `path`, in the one canonical form. Raises `TrieError`."""
     kind, body = data[:1], data[1:]
     if kind == b"B" and len(body) == WIDTH * DIGEST_BYTES and len(path) < DEPTH:
-        if digest(BRANCH, body) != expected:
+        if branch_digest(body) != expected:
             raise TrieError("a branch that its digest does not promise")
         return [body[at : at + DIGEST_BYTES] for at in range(0, len(body), DIGEST_BYTES)]
-    if kind != b"L" or digest(LEAF, body) != expected:
+    if kind != b"L" or leaf_digest(body) != expected:
         raise TrieError("no node, or a leaf that its digest does not promise")
     leaf = parse_leaf(body, len(path))
     if any(not path_of(key).startswith(path) for key in leaf.entries):
@@ -225,7 +235,7 @@ class Snapshot:
             if done == limit:
                 return after, damaged
             after = path
-            if leaf.digest not in (None, digest(LEAF, leaf.data)):
+            if leaf.digest not in (None, leaf_digest(leaf.data)):
                 damaged.append(path)
                 self._forget(path)
         return None, damaged
@@ -259,6 +269,42 @@ class Trie(Snapshot):
     def delete(self, key: bytes) -> bytes | None:
         """Remove a key; what it held."""
         return self._write(key, None)
+
+    def update(self, changes: Mapping[bytes, bytes | None]) -> None:
+        """Put all values and delete the keys that have none: what `put` and `delete` come to, with
+        each leaf written once."""
+        self._root = self._merge(self._root, [(path_of(key), key) for key in changes], changes, 0)
+
+    def _merge(
+        self,
+        node: Node | None,
+        keys: list[tuple[Path, bytes]],
+        changes: Mapping[bytes, bytes | None],
+        depth: int,
+    ) -> Node | None:
+        if not isinstance(node, Branch):
+            entries = {} if node is None else node.entries
+            for _, key in keys:
+                value = changes[key]
+                if value is None:
+                    entries.pop(key, None)
+                else:
+                    entries[key] = value
+            return _build(dict(sorted(entries.items())), depth, self._owner)
+        parts: list[list[tuple[Path, bytes]]] = [[] for _ in _ALL]
+        for each in keys:
+            parts[each[0][depth]].append(each)
+        branch = self._own(node)
+        for nibble, part in enumerate(parts):
+            if part:
+                child = self._merge(branch.children[nibble], part, changes, depth + 1)
+                branch.children[nibble] = child
+        present = [child for child in branch.children if child is not None]
+        branch.count = sum([child.count for child in present])
+        branch.weight = sum([child.weight for child in present])
+        if fits(branch.count, branch.weight, depth) or not present:
+            return _build(dict(sorted(Snapshot(branch).items())), depth, self._owner)
+        return branch
 
     def _write(self, key: bytes, value: bytes | None) -> bytes | None:
         path = path_of(key)

@@ -38,7 +38,7 @@ from pbft.crypto.signing import SigningKey
 
 CLUSTER = b"tests/core/lab.."
 WALL = 1_700_000_000_000_000_000
-CLIENTS = ("alice", "bob", "carol", "dave", "erin", "frank")
+CLIENTS: tuple[str, ...] = ("alice", "bob", "carol", "dave", "erin", "frank")
 
 
 class Journal:

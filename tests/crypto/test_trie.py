@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pbft.crypto.digests import digest
 from pbft.crypto.errors import TrieError
 from pbft.crypto.leaves import from_leaves
 from pbft.crypto.trie import (
-    BRANCH,
     EMPTY,
     LEAF_BYTES,
     LEAF_MAX,
@@ -20,8 +18,10 @@ from pbft.crypto.trie import (
     Place,
     Snapshot,
     Trie,
+    branch_digest,
     decode_node,
     encode_node,
+    leaf_digest,
     node_digest,
     path_of,
 )
@@ -81,6 +81,12 @@ def test_the_entries_alone_decide_shape_and_digest(
     assert trie.digest == direct.digest
     assert list(trie.items()) == list(direct.items())
     assert leaves(trie) == leaves(direct)
+    at_once = Trie()
+    for some in (writes[:30], writes[30:60], writes[60:]):
+        at_once.freeze()
+        at_once.update(dict(some))
+    assert leaves(at_once) == leaves(trie)
+    assert at_once.digest == trie.digest
     rebuilt = from_leaves(numbers.sample(leaves(trie), k=len(leaves(trie))))
     assert (rebuilt.digest, len(rebuilt), rebuilt.weight) == (trie.digest, len(trie), trie.weight)
 
@@ -96,7 +102,7 @@ def test_a_snapshot_stays_and_a_difference_is_exact(
     newer = written(second, trie).freeze()
     between = leaves(newer)
     branched = written(third, Trie(older))
-    written(third, trie)
+    trie.update(dict(third))
     assert leaves(older) == before == leaves(from_leaves(before))
     assert leaves(newer) == between
     assert branched.digest == written(third, written(first)).digest
@@ -180,7 +186,7 @@ def present(snapshot: Snapshot, path: bytes) -> Leaf | Branch:
 )
 def test_a_leaf_has_one_form(data: bytes) -> None:
     with pytest.raises(TrieError):
-        decode_node(b"L" + data, b"", digest(b"trie leaf", data))
+        decode_node(b"L" + data, b"", leaf_digest(data))
 
 
 def test_a_shape_that_is_not_canonical_is_refused() -> None:
@@ -222,9 +228,9 @@ def test_tags_keep_leaves_and_branches_apart() -> None:
     """A leaf whose bytes are those of a branch has another digest."""
     root = present(filled(1000), b"")
     body = encode_node(root)[1:]
-    assert node_digest(root) == digest(BRANCH, body)
+    assert node_digest(root) == branch_digest(body)
     with pytest.raises(TrieError):
-        decode_node(b"L" + body, b"", digest(BRANCH, body))
+        decode_node(b"L" + body, b"", branch_digest(body))
 
 
 def test_a_flipped_bit_is_found_in_one_round_and_owned_up_to() -> None:

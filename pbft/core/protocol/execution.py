@@ -24,6 +24,8 @@ WHOLE_RESULTS_BYTES = 256
 """Results up to here are sent by every replica: a digest would hardly be smaller."""
 READS_PER_TURN = 8
 """Of one client."""
+ANSWERS_PER_WRITE = 256
+"""Written into the tree together, also between checkpoints: so a checkpoint finds only a few."""
 TOO_LARGE = REFUSED + b"ResultTooLarge: the operation took effect, its result cannot be sent"
 
 
@@ -68,6 +70,8 @@ def _run(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) 
             executed.append(key)
             operations += len(request.message.operations)
         state.requests.drop(key)
+    if len(state.sessions.changed) >= ANSWERS_PER_WRITE:
+        state.sessions.flush(state.machine.tree)
     state.executed = sequence
     turn.event(Executed(sequence, body.digest, tuple(executed), operations))
 

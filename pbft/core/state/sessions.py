@@ -3,7 +3,7 @@
 Per client a floor and the executed timestamps above it, each with its request's digest, its
 results and the sequence number. Nothing that differs per replica -- no view, sender, signature or
 local time -- is in it. Everything here changes only by executing, so it is equal everywhere.
-A region of the tree holds it as of the last checkpoint; what changed since is written at the next.
+A region of the tree holds it; what changed is written together, at a checkpoint at the latest.
 """
 
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Session:
 class Sessions:
     """`time` is the agreed time of the last sequence number that carried one (wall ns).
     `changed`: answers that the tree lacks, or still has; `raised`: clients whose floor it does
-    not know. What comes and goes between two checkpoints never reaches the tree."""
+    not know. What comes and goes in between never reaches the tree."""
 
     time: int = 0
     table: dict[ClientId, Session] = field(default_factory=dict)
@@ -92,15 +92,13 @@ class Sessions:
 
     def flush(self, tree: Trie) -> None:
         """Write what changed since the last time into the tree."""
-        for key in sorted(self.changed):
+        changes: dict[bytes, bytes | None] = {TIME: self.time.to_bytes(8, "big")}
+        for key in self.changed:
             answer = self.answer(key)
-            if answer is None:
-                tree.delete(_answer_key(key))
-            else:
-                tree.put(_answer_key(key), _encoder.encode(answer))
-        for client in sorted(self.raised):
-            tree.put(FLOOR + client.encode(), self.floor(client).to_bytes(8, "big"))
-        tree.put(TIME, self.time.to_bytes(8, "big"))
+            changes[_answer_key(key)] = None if answer is None else _encoder.encode(answer)
+        for client in self.raised:
+            changes[FLOOR + client.encode()] = self.floor(client).to_bytes(8, "big")
+        tree.update(changes)
         self.changed.clear()
         self.raised.clear()
 

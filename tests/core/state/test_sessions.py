@@ -61,7 +61,7 @@ def test_the_tree_depends_on_the_table_alone() -> None:
     assert flushed(one, tree).digest != flushed(two).digest
 
 
-def test_what_comes_and_goes_between_two_checkpoints_is_never_written() -> None:
+def test_what_comes_and_goes_between_two_writes_never_reaches_the_tree() -> None:
     sessions = Sessions()
     for timestamp in range(1, 1000):
         sessions.close("a", answer(timestamp), 4, 10**6)
