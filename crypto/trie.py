@@ -70,6 +70,10 @@ class Branch(Struct, gc=False):
 Node: TypeAlias = Leaf | Branch
 
 
+Change: TypeAlias = tuple[Path, bytes, bytes | None]
+"""The path of a key, the key, and its value or none."""
+
+
 class Place(NamedTuple):
     """A leaf, its digest known, and where it is."""
 
@@ -273,32 +277,25 @@ class Trie(Snapshot):
     def update(self, changes: Mapping[bytes, bytes | None]) -> None:
         """Put all values and delete the keys that have none: what `put` and `delete` come to, with
         each leaf written once."""
-        self._root = self._merge(self._root, [(path_of(key), key) for key in changes], changes, 0)
+        placed = [(path_of(key), key, value) for key, value in changes.items()]
+        self._root = self._merge(self._root, placed, 0)
 
-    def _merge(
-        self,
-        node: Node | None,
-        keys: list[tuple[Path, bytes]],
-        changes: Mapping[bytes, bytes | None],
-        depth: int,
-    ) -> Node | None:
+    def _merge(self, node: Node | None, changes: list[Change], depth: int) -> Node | None:
         if not isinstance(node, Branch):
             entries = {} if node is None else node.entries
-            for _, key in keys:
-                value = changes[key]
+            for _, key, value in changes:
                 if value is None:
                     entries.pop(key, None)
                 else:
                     entries[key] = value
             return _build(dict(sorted(entries.items())), depth, self._owner)
-        parts: list[list[tuple[Path, bytes]]] = [[] for _ in _ALL]
-        for each in keys:
+        parts: list[list[Change]] = [[] for _ in _ALL]
+        for each in changes:
             parts[each[0][depth]].append(each)
         branch = self._own(node)
         for nibble, part in enumerate(parts):
             if part:
-                child = self._merge(branch.children[nibble], part, changes, depth + 1)
-                branch.children[nibble] = child
+                branch.children[nibble] = self._merge(branch.children[nibble], part, depth + 1)
         present = [child for child in branch.children if child is not None]
         branch.count = sum([child.count for child in present])
         branch.weight = sum([child.weight for child in present])
@@ -347,9 +344,7 @@ class Trie(Snapshot):
 
 
 def _digests(branch: Branch) -> bytes:
-    return b"".join(
-        [EMPTY if each is None else each.digest or node_digest(each) for each in branch.children]
-    )
+    return b"".join([EMPTY if c is None else c.digest or node_digest(c) for c in branch.children])
 
 
 def _weight(key: bytes, value: bytes | None) -> int:

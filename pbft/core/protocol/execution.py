@@ -70,9 +70,9 @@ def _run(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) 
             executed.append(key)
             operations += len(request.message.operations)
         state.requests.drop(key)
+    state.executed = sequence
     if len(state.sessions.changed) >= ANSWERS_PER_WRITE:
         state.sessions.flush(state.machine.tree)
-    state.executed = sequence
     turn.event(Executed(sequence, body.digest, tuple(executed), operations))
 
 
