@@ -1,6 +1,7 @@
 """A map out of its leaves, as a disk keeps them, and out of the leaves in which it differs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from pbft.crypto.errors import TrieError
 from pbft.crypto.trie import (
@@ -13,7 +14,9 @@ from pbft.crypto.trie import (
     Snapshot,
     Trie,
     fits,
+    node_digest,
     parse_leaf,
+    path_of,
 )
 
 
@@ -71,3 +74,21 @@ def exchange(trie: Trie, removed: Iterable[Path], placed: Iterable[tuple[Path, b
     for path, data in placed:
         entries.update(parse_leaf(data, len(path)).entries)
     trie.update({**dict.fromkeys(gone), **entries})
+
+
+def known_leaves(leaves: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, Leaf]]:
+    """Of (digest, data), those that are leaves and what their digest says, by it."""
+    for expected, data in leaves:
+        with suppress(TrieError):
+            leaf = parse_leaf(data, DEPTH)
+            if node_digest(leaf) == expected:
+                yield expected, leaf
+
+
+def holds(snapshot: Snapshot, leaf: Leaf) -> bool:
+    """Whether `leaf` is one of the map's own leaves."""
+    path = iter(path_of(next(iter(leaf.entries))))
+    node = snapshot.node(b"")
+    while isinstance(node, Branch):
+        node = node.children[next(path)]
+    return node is not None and node_digest(node) == node_digest(leaf)

@@ -33,6 +33,7 @@ UNITS = {
     "status_interval_ms": MILLISECOND,
     "clock_bound_ms": MILLISECOND,
     "chunk_bytes": 1,
+    "transfer_max_bytes": 1,
     "answer_max_bytes": 1,
     "early_max_bytes": 1,
     "fast_reads": 1,

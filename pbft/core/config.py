@@ -52,8 +52,10 @@ class Configuration:
     status_interval_ns: int = 100 * MILLISECOND
     clock_bound_ns: int = 60 * SECOND
     """How far a first-proposed agreed time may lie from a backup's own wall clock (T48)."""
-    chunk_bytes: int = 16 * 1024
-    """Unit of transfer."""
+    chunk_bytes: int = 64 * 1024
+    """State in one message of a transfer; one larger entry travels alone."""
+    transfer_max_bytes: int = 512 * 1024
+    """State sent to one peer per status interval."""
     answer_max_bytes: int = 256 * 1024
     """What one status message of a peer may cause to be re-sent to it."""
     early_max_bytes: int = 4 * 1024 * 1024

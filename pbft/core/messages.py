@@ -12,11 +12,14 @@ from typing import Annotated, Generic, TypeAlias, TypeVar
 from msgspec import Meta, Struct
 
 from pbft.core.ids import ClientId, ReplicaId
+from pbft.crypto.trie import DEPTH
 
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Nibbles = Annotated[bytes, Meta(max_length=DEPTH)]
 MAX_LIST = 4096
+MAX_NODES = 64
 MAX_WINDOW = 4096
 Bytes = bytes
 Raws = Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
@@ -155,21 +158,31 @@ class StableProof(Message, frozen=True, tag=22):
     checkpoints: Raws
 
 
-class FetchChunk(Message, frozen=True, tag=23):
-    """Ask for one chunk of the snapshot at a stable checkpoint."""
+class Place(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A node of the state tree: where it is, and which."""
 
-    sequence: Number
-    index: Number
+    path: Nibbles
+    digest: Hash
 
 
-class Chunk(Message, frozen=True, tag=24):
-    """One chunk and its path to the certified root; verified before it is kept."""
+class FetchNodes(Message, frozen=True, tag=23):
+    """Ask for nodes of the state at a stable checkpoint (§4.3)."""
 
-    sequence: Number
-    index: Number
-    count: Number
+    places: Annotated[tuple[Place, ...], Meta(min_length=1, max_length=MAX_NODES)]
+
+
+class Node(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A node and what it says to be; verified before it is kept."""
+
+    path: Nibbles
+    digest: Hash
     data: bytes
-    proof: Annotated[tuple[Hash, ...], Meta(max_length=64)]
+
+
+class Nodes(Message, frozen=True, tag=24):
+    """What was asked for, as far as it is at hand."""
+
+    nodes: Annotated[tuple[Node, ...], Meta(min_length=1, max_length=MAX_NODES)]
 
 
 Results = Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
@@ -216,8 +229,8 @@ LinkMessage: TypeAlias = (
     | BatchBody
     | Decision
     | StableProof
-    | FetchChunk
-    | Chunk
+    | FetchNodes
+    | Nodes
     | Reply
     | Read
     | ReadReply

@@ -17,6 +17,7 @@ from pbft.core.records import (
     AnyRecord,
     Began,
     Leaf,
+    Places,
     Prepared,
     Settled,
     Snapshotted,
@@ -27,7 +28,7 @@ from pbft.core.records import (
 from pbft.core.state.checkpoints import OwnCheckpoint
 from pbft.core.state.replica_state import ReplicaState
 from pbft.crypto.errors import TrieError
-from pbft.crypto.leaves import exchange, from_leaves
+from pbft.crypto.leaves import exchange, from_leaves, known_leaves
 from pbft.crypto.trie import Trie
 
 
@@ -55,25 +56,31 @@ def _restore_checkpoint(
 ) -> None:
     """The newest proof is where the log begins, and its tree is stored; the newest own snapshot
     is where execution continues."""
-    proofs = [record for record in records if isinstance(record, Stabilised)]
+    proofs = [r for r in records if isinstance(r, Stabilised) and r.sequence]
     if proofs:
         stable = ingress.stable(max(proofs, key=lambda proof: proof.sequence).proof)
         state.checkpoints.stable = state.checkpoints.certified = stable
+    leaves = {record.digest: record.data for record in records if isinstance(record, Leaf)}
+    places = tuple((r.path, r.digest) for r in records if isinstance(r, Settled))
+    later = sorted((r for r in records if isinstance(r, Snapshotted)), key=lambda r: r.sequence)
     try:
-        _restore_trees(state, records)
+        _restore_trees(state, leaves, places, later)
     except (TrieError, KeyError):
-        text = "the stored state is damaged or incomplete; recover this replica"
-        raise RecordError(text) from None
+        _lose_trees(state, places, later)
+    used = {digest for each in (places, *(r.placed for r in later)) for _, digest in each}
+    if state.checkpoints.diverged:
+        used = set()
+    state.transfer.known.update(known_leaves((d, leaves[d]) for d in leaves.keys() - used))
     if state.checkpoints.own:
         last = max(state.checkpoints.own)
         execution.install(state, last, state.checkpoints.own[last].snapshot)
 
 
-def _restore_trees(state: ReplicaState, records: Sequence[AnyRecord]) -> None:
+def _restore_trees(
+    state: ReplicaState, leaves: dict[bytes, bytes], places: Places, later: list[Snapshotted]
+) -> None:
     """The stable tree, and each later snapshot from the one before it; all under their roots.
     Raises `TrieError` or `KeyError` where a leaf is damaged or missing."""
-    leaves = {record.digest: record.data for record in records if isinstance(record, Leaf)}
-    places = [(record.path, record.digest) for record in records if isinstance(record, Settled)]
     stable, own = state.checkpoints.stable, state.checkpoints.own
     snapshot = from_leaves([(path, leaves[digest]) for path, digest in places])
     if stable.sequence or places:
@@ -81,8 +88,7 @@ def _restore_trees(state: ReplicaState, records: Sequence[AnyRecord]) -> None:
             raise TrieError("a stable tree that nobody certified")
         own[stable.sequence] = OwnCheckpoint(stable.sequence, snapshot)
     tree = Trie(snapshot)
-    later = [record for record in records if isinstance(record, Snapshotted)]
-    for record in sorted(later, key=lambda record: record.sequence):
+    for record in later:
         placed = [(path, leaves[digest]) for path, digest in record.placed]
         exchange(tree, [path for path, _ in record.removed], placed)
         snapshot = tree.freeze()
@@ -91,6 +97,16 @@ def _restore_trees(state: ReplicaState, records: Sequence[AnyRecord]) -> None:
         own[record.sequence] = OwnCheckpoint(
             record.sequence, snapshot, record.placed, record.removed
         )
+
+
+def _lose_trees(state: ReplicaState, places: Places, later: list[Snapshotted]) -> None:
+    """The stored state is damaged. Votes and certificates are not: the replica goes on with them,
+    and fetches what it needs of a certified state (T54)."""
+    checkpoints = state.checkpoints
+    checkpoints.own.clear()
+    checkpoints.diverged = True
+    checkpoints.lost = places + tuple(place for record in later for place in record.placed)
+    checkpoints.lost_until = max((record.sequence for record in later), default=0)
 
 
 def _apply(state: ReplicaState, ingress: Ingress, record: AnyRecord) -> None:

@@ -11,11 +11,11 @@ from pbft.core.ids import Digest, SequenceNumber, View
 from pbft.core.messages import (
     Certificate,
     Checkpoint,
-    Chunk,
     Commit,
     FetchBatch,
-    FetchChunk,
+    FetchNodes,
     NewView,
+    Nodes,
     Prepare,
     PrePrepare,
     Read,
@@ -121,7 +121,7 @@ Verified: TypeAlias = (
     | Status
     | Witness
     | FetchBatch
-    | FetchChunk
-    | Chunk
+    | FetchNodes
+    | Nodes
     | Read
 )

@@ -986,4 +986,64 @@ PACE = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE
+FETCH = "tests/core/protocol/test_state_transfer.py"
+TRANSFER = (
+    mutant(
+        "ST1",
+        "what a liar was asked for is asked of nobody else",
+        f"{PROTOCOL}/state_transfer.py",
+        "transfer.todo += source.asked",
+        "pass",
+        f"{FETCH}::test_a_source_that_never_answers_is_left",
+    ),
+    mutant(
+        "ST1",
+        "a node that does not verify is kept",
+        f"{PROTOCOL}/state_transfer.py",
+        "known = decode_node(node.data, node.path, node.digest)",
+        "known = parse_leaf(node.data[1:], len(node.path))",
+        f"{FETCH}::test_a_liar_among_the_sources_is_not_asked_again",
+    ),
+    mutant(
+        "ST4",
+        "what was fetched for an earlier target is forgotten",
+        f"{PROTOCOL}/state_transfer.py",
+        "transfer.known[node.digest] = known",
+        "pass",
+        f"{FETCH}::test_a_target_that_moves_costs_what_changed",
+    ),
+    mutant(
+        "ST4",
+        "what was fetched before a crash is forgotten",
+        f"{PROTOCOL}/state_transfer.py",
+        "turn.record(LeafRecord(node.digest, known.data))",
+        "pass",
+        f"{FETCH}::test_after_a_crash_in_the_middle_what_was_fetched_is_not_asked_for_again",
+    ),
+    mutant(
+        "T52",
+        "leaves that nobody holds stay on the disk",
+        f"{PROTOCOL}/state_transfer.py",
+        "if loose:",
+        "if False:",
+        f"{FETCH}::test_fetched_leaves_that_no_snapshot_has_leave_the_disk",
+    ),
+    mutant(
+        "T54",
+        "the places of a rotten state stay on the disk",
+        f"{CORE}/restore.py",
+        "checkpoints.lost = places +",
+        "checkpoints.lost = () +",
+        f"{FETCH}::test_a_disk_that_rotted_is_good_again_after_a_repair_to_a_later_checkpoint",
+    ),
+    mutant(
+        "FL10",
+        "a peer is given as much as it asks for",
+        f"{PROTOCOL}/state_transfer.py",
+        "peer.served += len(data)",
+        "pass",
+        f"{FETCH}::test_what_a_source_gives_in_an_interval_is_bounded",
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE

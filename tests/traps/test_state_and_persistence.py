@@ -17,10 +17,8 @@ from pbft.core.effects import (
 from pbft.core.ids import Packet
 from pbft.core.messages import (
     Checkpoint,
-    Chunk,
     Commit,
     Decision,
-    FetchChunk,
     Prepare,
     Proposal,
     Reply,
@@ -42,6 +40,7 @@ from pbft.core.records import (
     encode_record,
 )
 from pbft.core.wire import batch_digest
+from tests.core.carry import lying, transfer
 from tests.core.lab import Lab, executed, of_type
 
 
@@ -324,28 +323,6 @@ def test_t49_a_turn_that_hits_its_bound_asks_to_be_called_again() -> None:
     assert total == 600
 
 
-def transfer(ahead: Lab, behind: Lab, *, liar: int | None = None) -> list[object]:
-    """Carry a snapshot from one lab to another by hand; what happened at the receiver."""
-    sequence = ahead.replica.status().state_digest_at
-    proof = behind.proof(sequence, own_root(ahead), (0, 1, 3))
-    behind.feed(StableProof(proof))
-    events: list[object] = []
-    for _ in range(40):
-        effects = behind.idle(0.1)
-        for send in effects.messages:
-            if isinstance(send.message, FetchChunk):
-                answer = ahead.feed(send.message, peer=behind.me)
-                for chunk in of_type(answer, Chunk):
-                    assert isinstance(chunk, Chunk)
-                    if send.to == (liar,):
-                        chunk = Chunk(chunk.sequence, chunk.index, chunk.count, b"x", chunk.proof)
-                    events += behind.feed(chunk, peer=int(send.to[0])).events
-        status = behind.replica.status()
-        if status.executed >= sequence and not status.transferring:
-            break
-    return events
-
-
 def test_t51_installing_a_checkpoint_drops_nothing_above_it() -> None:
     ahead, behind = Lab(me=1), Lab(me=2)
     ahead.settle_until(8)
@@ -364,9 +341,9 @@ def test_t51_installing_a_checkpoint_drops_nothing_above_it() -> None:
 def test_a_lying_source_is_left_and_nothing_of_it_is_kept() -> None:
     ahead, behind = Lab(me=1), Lab(me=2)
     ahead.settle_until(8)
-    first = transfer(ahead, behind, liar=0)
+    first = transfer(ahead, behind, lying(0))
     assert Installed(8, own_root(ahead)) in first
-    assert behind.replica.status().drops["chunk that does not verify"] <= 1
+    assert behind.replica.status().drops["node that does not verify"] <= 1
     assert behind.service.operations == ahead.service.operations
 
 

@@ -11,12 +11,12 @@ from pbft.core.ids import Principal
 from pbft.core.messages import (
     AnyMessage,
     Checkpoint,
-    Chunk,
     Commit,
     Decision,
     FetchBatch,
-    FetchChunk,
+    FetchNodes,
     NewView,
+    Nodes,
     Prepare,
     PrePrepare,
     Proposal,
@@ -57,8 +57,8 @@ HANDLERS: dict[type, Handler] = {
     Status: retransmission.on_status,
     Witness: retransmission.on_witness,
     FetchBatch: retransmission.on_fetch_batch,
-    FetchChunk: state_transfer.on_fetch_chunk,
-    Chunk: state_transfer.on_chunk,
+    FetchNodes: state_transfer.on_fetch_nodes,
+    Nodes: state_transfer.on_nodes,
 }
 
 

@@ -189,6 +189,9 @@ def adopt(state: ReplicaState, turn: Turn, stable: StableCheckpoint, snapshot: S
     ours said since the last stable one."""
     checkpoints = state.checkpoints
     steps = [each for s, each in sorted(checkpoints.own.items()) if s > checkpoints.stable.sequence]
+    if checkpoints.lost:
+        steps = [OwnCheckpoint(checkpoints.lost_until, Snapshot(None), (), checkpoints.lost)]
+        checkpoints.lost, checkpoints.lost_until = (), 0
     own = _step(checkpoints, turn, stable.sequence, snapshot)
     turn.record(_folded(stable, [*steps, own], []))
     checkpoints.own = {own.sequence: own}

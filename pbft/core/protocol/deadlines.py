@@ -10,7 +10,7 @@
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
 | fetch, times fired | bodies that were asked for (T20) | the status interval |
 | lag, executed | decisions up to a certified checkpoint, before its snapshot | 2 intervals |
-| transfer, times fired | chunks that were asked for | the status interval |
+| transfer, times fired | nodes that were asked for | the status interval |
 """
 
 from pbft.core.protocol import performance, retransmission, state_transfer, view_change

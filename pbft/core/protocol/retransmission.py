@@ -111,7 +111,7 @@ def begin(state: ReplicaState, turn: Turn) -> bool:
 def tick(state: ReplicaState, turn: Turn) -> None:
     """Say where we are; ask again for what is missing; pass on what still waits (T38)."""
     for peer in state.peers.by_id.values():
-        peer.spent = 0
+        peer.spent = peer.served = 0
     views = state.views
     turn.broadcast(
         Status(

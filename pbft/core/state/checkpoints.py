@@ -40,6 +40,10 @@ class Checkpoints:
     votes: dict[SequenceNumber, dict[ReplicaId, Signed[Checkpoint]]] = field(default_factory=dict)
     diverged: bool = False
     """Our state contradicts q certified ones: we neither reply nor checkpoint (T54)."""
+    lost: Places = ()
+    """What the disk says of a state that it does not hold any more; `lost_until`: of snapshots up
+    to there."""
+    lost_until: SequenceNumber = 0
     scrubbed: Path | None = None
     """How far leaves have been digested again in this rotation."""
 

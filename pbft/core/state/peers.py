@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import Digest, Principal, ReplicaId, RequestKey, SequenceNumber
+from pbft.core.ids import Digest, Principal, ReplicaId, RequestKey
 from pbft.core.messages import Status
 
 
 @dataclass(slots=True)
 class Peer:
     """`stalled`: two statuses in a row showed the same progress, so something was lost on the way;
-    only then is anything re-sent. `spent` bounds the bytes re-sent per status interval (FL7)."""
+    only then is anything re-sent. `spent` bounds the bytes re-sent per status interval (FL7),
+    `served` those of nodes."""
 
     status: Status | None = None
     vote: bytes = b""
@@ -17,8 +18,9 @@ class Peer:
     stalled: bool = False
     unanswered: bool = False
     wants: dict[Digest, None] = field(default_factory=dict)
-    wants_chunks: dict[tuple[SequenceNumber, int], None] = field(default_factory=dict)
+    wants_nodes: dict[tuple[bytes, Digest], None] = field(default_factory=dict)
     spent: int = 0
+    served: int = 0
 
 
 @dataclass(slots=True)

@@ -39,8 +39,9 @@ WRITERS: dict[str, frozenset[str]] = {
     "views": frozenset({"view_change"}),
     "transfer": frozenset({"state_transfer"}),
     "peers": frozenset({"retransmission"}),
-    "peers.wants_chunks": frozenset({"state_transfer"}),
-    "peers.spent": frozenset({"retransmission", "state_transfer"}),
+    "peers.wants_nodes": frozenset({"state_transfer"}),
+    "peers.spent": frozenset({"retransmission"}),
+    "peers.served": frozenset({"retransmission", "state_transfer"}),
     "voting": frozenset({"retransmission"}),
     "timers": frozenset({"deadlines", "replica"}),
 }

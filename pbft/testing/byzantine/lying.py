@@ -9,10 +9,10 @@ from pbft.core.ids import Instant
 from pbft.core.messages import (
     BatchBody,
     Checkpoint,
-    Chunk,
     Decision,
     FetchBatch,
     NewView,
+    Nodes,
     PrePrepare,
     ReadReply,
     Reply,
@@ -114,7 +114,7 @@ class LieInNewView(Behaviour):
 
 
 class LieToLaggards(Behaviour):
-    """Wrong chunks, wrong bodies, wrong decisions, wrong statuses, cut proofs."""
+    """Wrong nodes, wrong bodies, wrong decisions, wrong statuses, cut proofs."""
 
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
         lie = self._lie(send)
@@ -123,8 +123,9 @@ class LieToLaggards(Behaviour):
     def _lie(self, send: Send) -> Send | None:
         message, replace = send.message, msgspec.structs.replace
         match message:
-            case Chunk():
-                return self.say(send, replace(message, data=message.data[:-1] + b"?"))
+            case Nodes():
+                nodes = [replace(node, data=node.data[:-1] + b"?") for node in message.nodes]
+                return self.say(send, Nodes(tuple(nodes)))
             case BatchBody():
                 return self.say(send, replace(message, batch=message.batch + b"?"))
             case Decision():

@@ -11,7 +11,7 @@ from pbft.core.messages import (
     Batch,
     Commit,
     FetchBatch,
-    FetchChunk,
+    FetchNodes,
     Prepare,
     PrePrepare,
     Proposal,
@@ -96,7 +96,7 @@ class Silent(Behaviour):
     what it lacks, so that its state can be compared with the others' in the end."""
 
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
-        if isinstance(send.message, Status | FetchBatch | FetchChunk):
+        if isinstance(send.message, Status | FetchBatch | FetchNodes):
             return (send,)
         self.acted += 1
         return ()

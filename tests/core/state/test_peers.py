@@ -13,6 +13,6 @@ def test_only_other_replicas_are_peers() -> None:
 def test_what_one_peer_is_owed_is_not_owed_to_another() -> None:
     one, other = Peer(), Peer()
     one.wants[b"d" * 32] = None
-    one.wants_chunks[8, 0] = None
+    one.wants_nodes[b"", bytes(32)] = None
     assert not other.wants
-    assert not other.wants_chunks
+    assert not other.wants_nodes

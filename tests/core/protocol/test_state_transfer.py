@@ -1,0 +1,201 @@
+"""State transfer: only what differs, from several sources, through lies, crashes and damage."""
+
+from pbft.core.effects import Installed, TransferStarted
+from pbft.core.journal import Put, writes
+from pbft.core.messages import Nodes
+from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, decode_record
+from tests.core.carry import asked, lying, transfer, truly
+from tests.core.lab import Lab
+
+
+def filled(me: int, operations: int = 2_000) -> Lab:
+    """Far ahead: a stable checkpoint at 8 with so many entries."""
+    lab = Lab(me=me)
+    for sequence in range(1, 9):
+        count = operations // 8
+        names = (b"op %d of %d" % (number, sequence) for number in range(count))
+        lab.settle(sequence, batch=lab.batch(lab.request(sequence, *names)))
+    make_stable(lab)
+    return lab
+
+
+def make_stable(lab: Lab) -> None:
+    status = lab.replica.status()
+    others = [each for each in range(4) if each != lab.me]
+    lab.feed(*(lab.checkpoint(r, status.state_digest_at, status.state_digest) for r in others))
+    assert lab.replica.status().low_watermark == status.state_digest_at
+
+
+def stored(records: list[AnyRecord]) -> list[AnyRecord]:
+    """What a disk holds after `records`."""
+    disk: dict[bytes, bytes] = {}
+    for record in records:
+        for write in writes(record):
+            if isinstance(write, Put):
+                disk[write.key] = write.value
+            else:
+                disk = {k: v for k, v in disk.items() if not write.first <= k <= write.last}
+    return [decode_record(value) for _, value in sorted(disk.items())]
+
+
+def test_nothing_of_what_is_at_hand_is_asked_for() -> None:
+    ahead, behind = filled(1), filled(2)
+    for lab in (ahead, behind):
+        lab.settle(9)
+    for sequence in range(10, 17):
+        ahead.settle(sequence)
+    make_stable(ahead)
+    before = len(asked(behind))
+    assert any(isinstance(each, Installed) for each in transfer(ahead, behind))
+    assert behind.service.operations == ahead.service.operations
+    # eight changed entries and eight answers: their leaves, and the branches above
+    assert len(asked(behind)) - before < 60
+
+
+def test_a_liar_among_the_sources_is_not_asked_again() -> None:
+    ahead, behind = filled(1), Lab(me=2)
+    events = transfer(ahead, behind, lying(3))
+    assert any(isinstance(each, Installed) for each in events)
+    assert behind.replica.status().drops["node that does not verify"] == 1
+    assert behind.service.operations == ahead.service.operations
+
+
+def test_a_source_that_never_answers_is_left() -> None:
+    ahead, behind = filled(1), Lab(me=2)
+    events = transfer(ahead, behind, lambda source, nodes: None if source == 0 else nodes, 20)
+    assert any(isinstance(each, Installed) for each in events)
+    assert behind.service.operations == ahead.service.operations
+
+
+def test_after_a_crash_in_the_middle_what_was_fetched_is_not_asked_for_again() -> None:
+    ahead, behind = filled(1), Lab(me=2)
+    answers = iter(range(10))
+    transfer(
+        ahead, behind, lambda source, nodes: nodes if next(answers, None) is not None else None, 3
+    )
+    assert behind.replica.status().transferring
+    fetched = {record.digest for record in behind.records if isinstance(record, Leaf)}
+    assert fetched
+    behind.records = stored(behind.records)
+    behind.sent.clear()
+    behind.restart()
+    assert any(isinstance(each, Installed) for each in transfer(ahead, behind))
+    assert not fetched & set(asked(behind))
+    assert behind.service.operations == ahead.service.operations
+
+
+def test_a_target_that_moves_costs_what_changed() -> None:
+    ahead, behind = filled(1), Lab(me=2)
+    answers = iter(range(20))
+    transfer(
+        ahead, behind, lambda source, nodes: nodes if next(answers, None) is not None else None, 3
+    )
+    fetched = {record.digest for record in behind.records if isinstance(record, Leaf)}
+    for sequence in range(9, 25):
+        ahead.settle(sequence)
+        if sequence % 8 == 0:
+            make_stable(ahead)
+    behind.sent.clear()
+    events = transfer(ahead, behind)
+    assert any(isinstance(each, TransferStarted) and each.sequence == 24 for each in events)
+    assert any(isinstance(each, Installed) and each.sequence == 24 for each in events)
+    assert not fetched & set(asked(behind))
+    assert behind.service.operations == ahead.service.operations
+
+
+def test_fetched_leaves_that_no_snapshot_has_leave_the_disk() -> None:
+    ahead, behind = filled(1), Lab(me=2)
+    answers = iter(range(20))
+    transfer(
+        ahead, behind, lambda source, nodes: nodes if next(answers, None) is not None else None, 3
+    )
+    for sequence in range(9, 17):
+        names = (b"again %d of %d" % (number, sequence) for number in range(250))
+        ahead.settle(sequence, batch=ahead.batch(ahead.request(sequence, *names)))
+    make_stable(ahead)
+    transfer(ahead, behind)
+    disk = stored(behind.records)
+    settled = {record.digest for record in disk if isinstance(record, Settled)}
+    assert {record.digest for record in disk if isinstance(record, Leaf)} == settled
+    assert not any(isinstance(record, Snapshotted) for record in disk)
+    behind.records = disk
+    behind.restart()
+    assert behind.replica.status().state_digest == ahead.replica.status().state_digest
+
+
+def damage(disk: list[AnyRecord], which: int) -> list[AnyRecord]:
+    """The same, with one leaf that is not what it was."""
+    leaves = [record for record in disk if isinstance(record, Leaf)]
+    broken = leaves[which]
+    instead = Leaf(broken.digest, broken.data[:-3] + b"???")
+    return [instead if record is broken else record for record in disk]
+
+
+def test_a_leaf_that_rotted_on_the_disk_is_fetched_and_nothing_else() -> None:
+    ahead, rotten = filled(1), filled(2)
+    rotten.records = damage(stored(rotten.records), 3)
+    rotten.sent.clear()
+    rotten.restart()
+    assert not rotten.feed(rotten.request(1)).replies
+    leaves = {record.digest for record in rotten.records if isinstance(record, Leaf)}
+    events = transfer(ahead, rotten)
+    assert any(isinstance(each, Installed) for each in events)
+    assert len(leaves & set(asked(rotten))) == 1
+    assert rotten.service.operations == ahead.service.operations
+    rotten.records = stored(rotten.records)
+    rotten.restart()
+    assert rotten.replica.status().state_digest == ahead.replica.status().state_digest
+    assert rotten.replica.status().executed == 8
+
+
+def test_a_disk_that_rotted_is_good_again_after_a_repair_to_a_later_checkpoint() -> None:
+    ahead, rotten = filled(1), filled(2)
+    for sequence in range(9, 17):
+        for lab in (ahead, rotten):
+            lab.settle(sequence)
+    make_stable(ahead)
+    rotten.records = stored(rotten.records)
+    for which in range(sum(isinstance(record, Leaf) for record in rotten.records)):
+        rotten.records = damage(rotten.records, which)
+    rotten.restart()
+    assert any(isinstance(each, Installed) for each in transfer(ahead, rotten))
+    disk = stored(rotten.records)
+    settled = {record.digest for record in disk if isinstance(record, Settled)}
+    assert {record.digest for record in disk if isinstance(record, Leaf)} == settled
+    assert not any(isinstance(record, Snapshotted) for record in disk)
+    rotten.records = disk
+    rotten.restart()
+    assert rotten.replica.status().state_digest == ahead.replica.status().state_digest
+
+
+def test_a_state_that_rotted_before_any_stable_checkpoint_is_executed_anew() -> None:
+    ahead, rotten = Lab(me=1), Lab(me=2)
+    for sequence in range(1, 9):
+        ahead.settle(sequence)
+        rotten.settle(sequence)
+    rotten.records = damage(stored(rotten.records), 0)
+    rotten.restart()
+    rotten.idle(0.1)
+    for sequence in range(1, 9):
+        rotten.feed(rotten.decision(0, sequence, rotten.batch(rotten.request(sequence)), (0, 1, 3)))
+    assert rotten.service.operations == ahead.service.operations
+    rotten.records = stored(rotten.records)
+    rotten.restart()
+    assert rotten.service.operations == ahead.service.operations
+
+
+def test_what_a_source_gives_in_an_interval_is_bounded() -> None:
+    ahead, behind = Lab(me=1, transfer_max_bytes=2_000), Lab(me=2)
+    for sequence in range(1, 9):
+        names = (b"op %d of %d" % (number, sequence) for number in range(250))
+        ahead.settle(sequence, batch=ahead.batch(ahead.request(sequence, *names)))
+    make_stable(ahead)
+    given: list[int] = []
+
+    def weigh(source: int, nodes: Nodes) -> Nodes | None:
+        given.append(sum(len(node.data) for node in nodes.nodes))
+        return truly(source, nodes)
+
+    transfer(ahead, behind, weigh, rounds=4)
+    assert 0 < sum(given) < 4 * 2 * 2_000
+    assert behind.replica.status().transferring
