@@ -40,6 +40,7 @@ from pbft.core.verified import (
     ProvenNewView,
     ProvenViewChange,
     StableCheckpoint,
+    Testimony,
     Verified,
 )
 from pbft.core.wire import (
@@ -124,14 +125,20 @@ class Ingress:
     def _plain(self, message: Signable, raw: bytes) -> Any:
         return self._authentic(message, raw)
 
-    def _witness(self, message: Witness, _: bytes) -> Witness:
+    def _witness(self, message: Witness, _: bytes) -> Testimony:
         """A vote shown to us is worth its signature, whoever shows it (T35)."""
-        if message.vote:
+        votes: list[Signed[Signable]] = []
+        view_change: ProvenViewChange | None = None
+        for raw in message.votes:
             try:
-                self._authentic(decode_signed(message.vote), message.vote)
+                vote = decode_signed(raw)
             except DecodeError:
                 raise DropError("malformed inner message") from None
-        return message
+            votes.append(self._authentic(vote, raw))
+            if isinstance(vote, ViewChange):
+                view_change = self.view_change(vote, raw)
+        stable = self.stable(message.proof) if message.proof else GENESIS
+        return Testimony(tuple(votes), view_change, stable)
 
     # -- requests and batches -----------------------------------------------------------------
 

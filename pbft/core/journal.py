@@ -7,7 +7,7 @@ use is bounded by the window and the state. Keys ascend in the order in which a 
 
 | key | record |
 |---|---|
-| 0 | Began |
+| 0 | Began, or Recovering |
 | 1 | Stabilised: the newest |
 | 2, sequence number | Snapshotted: those above the newest stable one |
 | 3 | ViewChanged: the newest |
@@ -34,6 +34,7 @@ from pbft.core.records import (
     Began,
     Leaf,
     Prepared,
+    Recovering,
     Settled,
     Snapshotted,
     Stabilised,
@@ -92,7 +93,7 @@ def _number(value: int) -> bytes:
 
 def _key(record: AnyRecord) -> bytes:
     match record:
-        case Began():
+        case Began() | Recovering():
             return b"0"
         case Stabilised():
             return b"1"

@@ -21,6 +21,7 @@ Nibbles = Annotated[bytes, Meta(max_length=DEPTH)]
 MAX_LIST = 4096
 MAX_NODES = 64
 MAX_WINDOW = 4096
+MAX_SHOWN = 32
 Bytes = bytes
 Raws = Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
 
@@ -114,8 +115,8 @@ class Proposal(Message, frozen=True, tag=16):
 class Status(Message, frozen=True, tag=17):
     """Periodic and complete (T53): what the sender has, so that others can fill what it lacks.
 
-    `fresh` asks to be shown any vote of the sender's that the receiver holds: a replica without
-    records does not vote until a quorum has answered."""
+    `fresh` asks to be shown what the receiver holds of the sender's votes: no replica votes in a
+    new life before enough have answered. `recovering`: it has lost its disk and says so (T35)."""
 
     view: Number
     active: bool
@@ -124,12 +125,15 @@ class Status(Message, frozen=True, tag=17):
     fresh: bool
     slow: bool = False
     """The sender finds the primary of its view too slow (`performance`)."""
+    recovering: bool = False
 
 
 class Witness(Message, frozen=True, tag=18):
-    """Answer to a fresh status: a vote signed by the asker, or nothing."""
+    """Answer to a fresh status: the highest votes signed by the asker, if there are any, and the
+    proof of the sender's stable checkpoint."""
 
-    vote: bytes
+    votes: Annotated[tuple[bytes, ...], Meta(max_length=MAX_SHOWN)]
+    proof: Raws
 
 
 class FetchBatch(Message, frozen=True, tag=19):

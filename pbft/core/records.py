@@ -2,7 +2,7 @@
 
 | record | durable before |
 |---|---|
-| Began | the first vote of a replica that started without records |
+| Began | the first vote of a replica that started without records, or that has recovered |
 | Accepted | PRE-PREPARE(v,n,d) by the primary, PREPARE(v,n,d) by a backup; holds the body |
 | Prepared | COMMIT(v,n,d) |
 | ViewChanged | VIEW-CHANGE(v): the replica is in v and inactive, and this is what it signed |
@@ -10,6 +10,7 @@
 | Leaf, Snapshotted | CHECKPOINT(n,d): how the state at n differs from the last one recorded |
 | Acknowledged | REPLY and the answer to a read after executing n, with fast reads |
 | Stabilised | nothing; allows dropping all records at or below n (T52) |
+| Recovering | nothing; a replica that finds it has lost what it voted (T35) |
 """
 
 from typing import TypeAlias
@@ -30,7 +31,10 @@ class Record(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class Began(Record, frozen=True, tag=1):
-    """This replica has been given leave to vote; from here on, no records means lost records."""
+    """This replica has been given leave to vote; from here on, no records means lost records.
+    `floor`: what it voted up to here in a life that it has forgotten is made good."""
+
+    floor: SequenceNumber = 0
 
 
 class Accepted(Record, frozen=True, tag=2):
@@ -97,6 +101,13 @@ class Settled(Record, frozen=True, tag=10):
     digest: Digest
 
 
+class Recovering(Record, frozen=True, tag=11):
+    """In the place of `Began`: the disk of this replica was lost, and it may not vote until its
+    stable checkpoint has reached a floor that others give it, this one at least (T35)."""
+
+    floor: SequenceNumber = 0
+
+
 AnyRecord: TypeAlias = (
     Began
     | Accepted
@@ -108,6 +119,7 @@ AnyRecord: TypeAlias = (
     | Acknowledged
     | Leaf
     | Settled
+    | Recovering
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -23,9 +23,11 @@ from pbft.core.protocol import (
     execution,
     ordering,
     performance,
+    recovery,
     retransmission,
     state_transfer,
     view_change,
+    witness,
 )
 from pbft.core.records import AnyRecord
 from pbft.core.restore import restore
@@ -39,7 +41,7 @@ from pbft.core.wire import decode
 Rule = Callable[[ReplicaState, Turn], bool]
 
 RULES: tuple[Rule, ...] = (
-    retransmission.begin,
+    recovery.begin,
     view_change.join,
     view_change.lead,
     view_change.enter,
@@ -51,6 +53,7 @@ RULES: tuple[Rule, ...] = (
     execution.execute,
     view_change.progress,
     checkpointing.take,
+    checkpointing.cast,
     checkpointing.certify,
     checkpointing.stabilise,
     state_transfer.repair,
@@ -78,8 +81,8 @@ ROUNDS_PER_TURN = 16
 class Replica:
     """One replica of the cluster, honest by construction: misbehaviour is built around it.
 
-    Without `records` it is *fresh*: it votes only once a quorum has told it that nobody holds a
-    vote of its own. Raises `RecordError` where records contradict each other or the cluster.
+    It votes only once a quorum, itself included, has shown no vote of its own that is not in
+    `records`. Raises `RecordError` where records contradict each other or the cluster.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class Replica:
         state = self._state
         try:
             message = decode(packet.data)
+            witness.note(state, packet.peer, message, packet.data)
             reason = admission.refusal(state, packet.peer, message)
             if reason is not None:
                 state.drops[reason] += 1
@@ -138,7 +142,6 @@ class Replica:
             state.drops[rejected.reason] += 1
             _blame(state, turn, rejected)
             return
-        retransmission.remember(state, verified)
         handler: Callable[..., Any] = admission.HANDLERS[type(message)]
         handler(state, turn, packet.peer, verified)
 
@@ -179,6 +182,7 @@ class Replica:
             checkpoints={sequence: each.root for sequence, each in own.items()},
             drops=dict(Counter(state.drops)),
             evidence=evidence,
+            floor=state.recovery.floor if state.recovery.recovering else None,
         )
 
 

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 
 from pbft.core.errors import DecodeError, RecordError
 from pbft.core.ingress import DropError, Ingress
-from pbft.core.messages import Checkpoint, NewView, Prepare, ViewChange
+from pbft.core.messages import NewView, Prepare, ViewChange
 from pbft.core.protocol import execution, view_change
 from pbft.core.records import (
     Accepted,
     Acknowledged,
     AnyRecord,
-    Began,
     Leaf,
     Places,
     Prepared,
@@ -26,6 +25,7 @@ from pbft.core.records import (
     ViewEntered,
 )
 from pbft.core.state.checkpoints import OwnCheckpoint
+from pbft.core.state.recovery import Recovery, recall
 from pbft.core.state.replica_state import ReplicaState
 from pbft.crypto.errors import TrieError
 from pbft.crypto.leaves import exchange, from_leaves, known_leaves
@@ -34,7 +34,8 @@ from pbft.crypto.trie import Trie
 
 def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord]) -> None:
     """Replay `records` into a new state. Raises `RecordError`, and then nothing may be started."""
-    state.voting = any(isinstance(record, Began) for record in records)
+    memory = recall(records, state.me)
+    state.recovery = Recovery(memory, recovering=memory.recovering)
     try:
         _restore_checkpoint(state, ingress, records)
         for record in records:
@@ -42,13 +43,7 @@ def restore(state: ReplicaState, ingress: Ingress, records: Sequence[AnyRecord])
     except (DropError, DecodeError) as error:
         raise RecordError(f"a record of this replica does not verify: {error}") from None
     state.views.progressed = state.views.view  # the back-off is of this life alone (T25)
-    low = state.checkpoints.stable.sequence
-    state.log.truncate(low)
-    for own in state.checkpoints.own.values():
-        if own.sequence > low:
-            vote = state.authentication.sign(Checkpoint(own.sequence, own.root, state.me))
-            state.checkpoints.cast[own.sequence] = vote
-            state.checkpoints.votes[own.sequence] = {state.me: vote}
+    state.log.truncate(state.checkpoints.stable.sequence)
 
 
 def _restore_checkpoint(

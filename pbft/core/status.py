@@ -25,3 +25,5 @@ class ReplicaStatus(Struct, frozen=True):
     drops: dict[str, int]
     evidence: dict[ReplicaId, list[str]]
     """Kinds of evidence held, by culprit."""
+    floor: SequenceNumber | None = None
+    """While it recovers: the stable checkpoint it has to reach, 0 where that is not known yet."""

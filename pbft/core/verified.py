@@ -20,10 +20,10 @@ from pbft.core.messages import (
     PrePrepare,
     Read,
     Request,
+    Signable,
     Signed,
     Status,
     ViewChange,
-    Witness,
 )
 from pbft.core.wire import NULL_BATCH, NULL_DIGEST
 
@@ -99,6 +99,15 @@ class ProvenNewView(Struct, frozen=True):
     pre_prepares: tuple[Signed[PrePrepare], ...]
 
 
+class Testimony(Struct, frozen=True):
+    """Votes that somebody shows to their signer, its highest VIEW-CHANGE apart; and how far that
+    somebody is."""
+
+    votes: tuple[Signed[Signable], ...]
+    view_change: ProvenViewChange | None
+    stable: StableCheckpoint
+
+
 class Decided(Struct, frozen=True):
     """A commit certificate and the body it decides."""
 
@@ -119,7 +128,7 @@ Verified: TypeAlias = (
     | StableCheckpoint
     | Body
     | Status
-    | Witness
+    | Testimony
     | FetchBatch
     | FetchNodes
     | Nodes

@@ -17,8 +17,6 @@ PROTOCOL = "pbft.core.protocol"
 MESSAGES = "pbft.core.messages"
 CLIENT = "pbft.client_session"
 TWO_MAKERS = {
-    # restore signs our checkpoint votes again, before the first turn; signatures are deterministic
-    "Checkpoint": frozenset({"pbft.core.protocol.checkpointing", "pbft.core.restore"}),
     # proposed in the normal case, or as part of a NEW-VIEW
     "PrePrepare": frozenset({"pbft.core.protocol.ordering", "pbft.core.protocol.view_change"}),
     # the envelope of a signed pre-prepare: sent once, and again to whoever missed it

@@ -100,8 +100,10 @@ class Lab:
         }
         self.service = Journal()
         self.records: list[AnyRecord] = list(records)
-        self.replica = self._boot()
         self.sent: list[AnyMessage] = []
+        self.replica = self._boot()
+        if Began() in self.records:
+            self.clear()
 
     def _boot(self) -> Replica:
         return Replica(
@@ -115,7 +117,15 @@ class Lab:
         )
 
     def restart(self) -> Effects:
-        """Crash, and come back from what the records of all turns so far left in a store."""
+        """Crash, come back from the records of all turns so far, and hear from a quorum that it
+        holds nothing else of ours."""
+        self.reboot()
+        effects = self.clear()
+        _add(effects, self.idle())
+        return effects
+
+    def reboot(self) -> None:
+        """Crash, and come back from what the records left in a store; nobody has answered yet."""
         entries: dict[bytes, bytes] = {}
         for record in self.records:
             for write in writes(record):
@@ -126,7 +136,6 @@ class Lab:
         self.records = read(entries.items())
         self.service = Journal()
         self.replica = self._boot()
-        return self.idle()
 
     @property
     def instant(self) -> Instant:
@@ -161,11 +170,7 @@ class Lab:
             self.wall += max(0, deadline - self.now)
             self.now = max(self.now, deadline)
             effects = self._done(self.replica.expire(self.instant))
-            everything.records += effects.records
-            everything.messages += effects.messages
-            everything.replies += effects.replies
-            everything.events += effects.events
-            everything.evidence += effects.evidence
+            _add(everything, effects)
         self.wall += until - self.now
         self.now = until
         return everything
@@ -249,11 +254,13 @@ class Lab:
         commits = tuple(self.commit(each, view, sequence, digest).raw for each in by)
         return Decision(self.pre_prepare(view, sequence, batch).raw, commits, batch)
 
-    def clear(self) -> None:
-        """Every other replica says that it holds no vote of ours."""
+    def clear(self) -> Effects:
+        """Others say that they hold no vote of ours, until we vote."""
+        everything = Effects([], [], [], [], [])
         for peer in range(self.config.n):
-            if peer != self.me:
-                self.feed(Witness(b""), peer=peer)
+            if peer != self.me and not self.replica.status().voting:
+                _add(everything, self.feed(Witness((), ()), peer=peer))
+        return everything
 
     # -- shorthands ---------------------------------------------------------------------------
 
@@ -273,6 +280,14 @@ class Lab:
         """`settle` for a whole range."""
         for sequence in range(first, last + 1):
             self.settle(sequence, view=view)
+
+
+def _add(whole: Effects, effects: Effects) -> None:
+    whole.records += effects.records
+    whole.messages += effects.messages
+    whole.replies += effects.replies
+    whole.events += effects.events
+    whole.evidence += effects.evidence
 
 
 def of_type(effects: Effects, kind: type) -> list[AnyMessage]:

@@ -43,8 +43,8 @@ SIGNABLE: list[Signable] = [
 
 LINK: list[LinkMessage] = [
     Proposal(b"pp", b"batch"),
-    Status(7, False, 128, 200, True),
-    Witness(b""),
+    Status(7, False, 128, 200, True, True),
+    Witness((), ()),
     FetchBatch(D),
     BatchBody(b"batch"),
     Decision(b"pp", (b"c1", b"c2"), b"batch"),

@@ -31,6 +31,8 @@ def lab(me: int = 1, records: Sequence[AnyRecord] = (Began(),)) -> Lab:
     made = Lab(me=me, fast_reads=True, records=records)
     made.service = Readable()
     made.replica = made._boot()
+    if records:
+        made.clear()
     return made
 
 
@@ -133,6 +135,7 @@ def test_t34_a_restarted_replica_answers_no_read_from_an_older_state() -> None:
     one.settle(1, batch=batch)
     one.service = Readable()
     one.replica = one._boot()
+    one.clear()
     assert one.replica.status().executed == 0
     assert answers(ask(one)) == []
     one.feed(one.decision(0, 1, batch, (0, 2, 3)))

@@ -47,7 +47,7 @@ def test_cp5_the_window_has_exact_edges() -> None:
 def test_only_a_replica_may_speak_the_protocol() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
-    effects = lab.feed(lab.proposal(0, 1, batch), Status(0, True, 0, 0, True), peer="alice")
+    effects = lab.feed(lab.proposal(0, 1, batch), Status(0, True, 0, 0, True, False), peer="alice")
     assert effects.messages == []
     assert lab.replica.status().drops["clients send requests only"] == 2
 

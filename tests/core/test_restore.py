@@ -1,5 +1,6 @@
 """What a restart may conclude from the records it finds."""
 
+from pbft.core.messages import Witness
 from pbft.core.records import Began
 from tests.core.lab import Lab
 
@@ -11,5 +12,7 @@ def test_t35_what_an_amnesiac_learns_gives_it_no_leave_to_vote() -> None:
     lab.feed(lab.new_view(1, changes, {}))
     assert lab.records
     assert Began() not in lab.records
-    lab.restart()
+    lab.reboot()
+    lab.feed(Witness((), ()), peer=0)
+    lab.feed(Witness((), ()), peer=1)
     assert not lab.replica.status().voting

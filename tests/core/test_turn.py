@@ -8,7 +8,7 @@ from pbft.core.turn import Turn
 from pbft.core.wire import decode
 from tests.core.lab import Lab
 
-STATUS = Status(0, True, 0, 0, False)
+STATUS = Status(0, True, 0, 0, False, False)
 
 
 def turn() -> Turn:

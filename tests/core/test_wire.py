@@ -34,8 +34,8 @@ GOLDEN = {
     "ViewChange": "960603cc8092c4036f6e65c40374776f9192c402707092c4027031c402703201",
     "NewView": "95070392c403766331c40376633291c40370703103",
     "Proposal": "9310c4027070c4056261746368",
-    "Status": "971107c2cc80ccc8c3c2",
-    "Witness": "9212c400",
+    "Status": "981107c2cc80ccc8c3c2c2",
+    "Witness": "93129090",
     "FetchBatch": "9213c420" + D.hex(),
     "BatchBody": "9214c4056261746368",
     "Decision": "9415c402707092c4026331c4026332c4056261746368",
@@ -81,7 +81,7 @@ def test_cut_or_extended_bytes_are_rejected(message: AnyMessage) -> None:
 
 def test_another_encoding_of_the_same_value_is_rejected() -> None:
     good = whole(LINK[1])
-    assert good[1:3] == b"\x97\x11"
+    assert good[1:3] == b"\x98\x11"
     for other in (
         b"\x02\xdc\x00\x07" + good[2:],
         good[:2] + b"\xcc\x11" + good[3:],

@@ -188,7 +188,7 @@ def test_t11_an_old_batch_proposed_again_is_skipped() -> None:
 def test_t12_who_has_decided_still_helps_a_laggard() -> None:
     lab = Lab(me=1)
     lab.settle(1)
-    status = Status(0, True, 0, 0, False)
+    status = Status(0, True, 0, 0, False, False)
     lab.feed(status, peer=3)
     effects = lab.feed(status, peer=3)
     (decision,) = of_type(effects, Decision)

@@ -10,7 +10,6 @@ from pbft.core.effects import (
     Damaged,
     Diverged,
     Executed,
-    Forgotten,
     Installed,
     TransferStarted,
 )
@@ -25,7 +24,6 @@ from pbft.core.messages import (
     StableProof,
     Status,
     ViewChange,
-    Witness,
 )
 from pbft.core.records import (
     Accepted,
@@ -130,7 +128,7 @@ def test_t33_a_restart_in_a_view_change_stays_in_it_and_sends_the_same() -> None
     assert (status.view, status.active) == (1, False)
     lab.feed(*(lab.prepare(r, 0, 1, digest) for r in (1, 3)))
     for _ in range(2):
-        lab.feed(Status(0, True, 0, 0, False), peer=0)
+        lab.feed(Status(0, True, 0, 0, False, False), peer=0)
     assert not [m for m in lab.sent if isinstance(m, Prepare | Commit)]
     assert {m for m in lab.sent if isinstance(m, ViewChange)} == {before}
 
@@ -196,51 +194,6 @@ def test_records_survive_their_encoding() -> None:
         ViewEntered,
     }
     assert [decode_record(encode_record(r)) for r in lab.records] == lab.records
-
-
-def test_t35_a_fresh_replica_votes_only_when_nobody_holds_a_vote_of_its_own() -> None:
-    lab = Lab(me=1, records=())
-    batch = lab.batch(lab.request(1))
-    effects = lab.feed(lab.proposal(0, 1, batch), peer=0)
-    assert not of_type(effects, Prepare)
-    lab.feed(Witness(b""), peer=0)
-    lab.feed(Witness(b""), peer=0)
-    assert not lab.replica.status().voting
-    lab.feed(Witness(b""), peer=2)
-    effects = lab.feed(Witness(b""), peer=3)
-    assert of_type(effects, Prepare)
-    assert isinstance(effects.records[0], Began)
-
-
-def test_t35_a_quorum_suffices_where_one_replica_stays_silent() -> None:
-    lab = Lab(me=1, records=())
-    lab.feed(Witness(b""), peer=0)
-    lab.feed(Witness(b""), peer=2)
-    lab.idle(0.3)
-    assert not lab.replica.status().voting
-    lab.idle(0.5)
-    assert lab.replica.status().voting
-
-
-def test_t35_a_replica_that_forgot_its_votes_is_told() -> None:
-    keeper, amnesiac = Lab(me=0), Lab(me=1, records=())
-    keeper.feed(keeper.request(1))
-    (proposal,) = [m for m in keeper.sent if isinstance(m, Proposal)]
-    vote = keeper.prepare(1, 0, 1, batch_digest(proposal.batch))
-    keeper.feed(vote, peer=1)
-    effects = keeper.feed(Status(0, True, 0, 0, True), peer=1)
-    (witness,) = of_type(effects, Witness)
-    assert isinstance(witness, Witness)
-    assert witness.vote == vote.raw
-    effects = amnesiac.feed(witness, peer=0)
-    assert effects.events == [Forgotten(vote.raw)]
-
-
-def test_t35_a_witness_that_was_not_signed_by_us_stops_nobody() -> None:
-    lab = Lab(me=1, records=())
-    foreign = lab.prepare(2, 0, 1, bytes(32)).raw
-    effects = lab.feed(Witness(foreign), Witness(b"garbage"), peer=3)
-    assert effects.events == []
 
 
 def test_t41_hostile_bytes_never_raise() -> None:
@@ -379,7 +332,7 @@ def test_t53_status_is_answered_with_all_that_is_lacking() -> None:
     root = own_root(lab)
     lab.feed(*(lab.checkpoint(r, 8, root) for r in (0, 2)))
     lab.settle(9)
-    behind = Status(0, True, 0, 0, False)
+    behind = Status(0, True, 0, 0, False, False)
     lab.feed(behind, peer=3)
     effects = lab.feed(behind, peer=3)
     assert of_type(effects, StableProof)
@@ -395,7 +348,7 @@ def test_nothing_is_re_sent_to_a_peer_that_moves() -> None:
     lab = Lab(me=1)
     lab.settle_until(4)
     for behind_by in (0, 1, 2, 3):
-        effects = lab.feed(Status(0, True, 0, behind_by, False), peer=3)
+        effects = lab.feed(Status(0, True, 0, behind_by, False, False), peer=3)
         assert effects.messages == []
 
 

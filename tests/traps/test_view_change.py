@@ -233,7 +233,7 @@ def test_t24_view_changes_are_re_sent_until_answered() -> None:
     lab.idle(1.2)
     lab.sent.clear()
     for _ in range(3):
-        lab.feed(Status(0, True, 0, 0, False), peer=1)
+        lab.feed(Status(0, True, 0, 0, False, False), peer=1)
     assert [m.view for m in lab.sent if isinstance(m, ViewChange)] == [1, 1]
 
 

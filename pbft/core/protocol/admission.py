@@ -32,6 +32,7 @@ from pbft.core.protocol import (
     checkpointing,
     execution,
     ordering,
+    recovery,
     retransmission,
     state_transfer,
     view_change,
@@ -55,7 +56,7 @@ HANDLERS: dict[type, Handler] = {
     ViewChange: view_change.on_view_change,
     NewView: view_change.on_new_view,
     Status: retransmission.on_status,
-    Witness: retransmission.on_witness,
+    Witness: recovery.on_witness,
     FetchBatch: retransmission.on_fetch_batch,
     FetchNodes: state_transfer.on_fetch_nodes,
     Nodes: state_transfer.on_nodes,
@@ -152,6 +153,11 @@ def _stable(state: ReplicaState, peer: Principal, message: StableProof) -> str |
     return None if message.checkpoints else "empty proof"
 
 
+def _witness(state: ReplicaState, peer: Principal, message: Witness) -> str | None:
+    asked = not state.voting and peer not in state.recovery.answers
+    return None if asked else "witness that was not asked for"
+
+
 JUDGES: dict[type, Callable[[ReplicaState, Principal, Any], str | None]] = {
     Request: _request,
     Read: _read,
@@ -163,4 +169,5 @@ JUDGES: dict[type, Callable[[ReplicaState, Principal, Any], str | None]] = {
     ViewChange: _view_change,
     NewView: _new_view,
     StableProof: _stable,
+    Witness: _witness,
 }

@@ -51,7 +51,7 @@ def on_stable(state: ReplicaState, turn: Turn, peer: Principal, stable: StableCh
 
 
 def take(state: ReplicaState, turn: Turn) -> bool:
-    """On executing n = 0 mod K: snapshot, and vote for its digest, in any mode (§4.3; T46)."""
+    """On executing n = 0 mod K: snapshot, in any mode (§4.3; T46)."""
     at, checkpoints = state.executed, state.checkpoints
     due = at > checkpoints.stable.sequence and at % state.config.checkpoint_interval == 0
     if not due or at in checkpoints.own or checkpoints.diverged:
@@ -61,12 +61,23 @@ def take(state: ReplicaState, turn: Turn) -> bool:
         return True
     own = checkpoints.own[at] = _step(checkpoints, turn, at, snapshot)
     turn.record(Snapshotted(at, own.root, own.placed, own.removed))
-    if state.voting:
-        vote = state.authentication.sign(Checkpoint(at, own.root, state.me))
-        checkpoints.cast[at] = vote
-        checkpoints.votes.setdefault(at, {})[state.me] = vote
-        turn.broadcast(vote)
     return True
+
+
+def cast(state: ReplicaState, turn: Turn) -> bool:
+    """Vote for what we hold above the stable checkpoint. Who recovers does so too: the content of
+    a CHECKPOINT is not its choice (T35)."""
+    checkpoints, acted = state.checkpoints, False
+    if checkpoints.diverged or not (state.voting or state.recovery.recovering):
+        return False
+    for at, own in checkpoints.own.items():
+        if at > checkpoints.stable.sequence and at not in checkpoints.cast:
+            vote = state.authentication.sign(Checkpoint(at, own.root, state.me))
+            checkpoints.cast[at] = vote
+            checkpoints.votes.setdefault(at, {})[state.me] = vote
+            turn.broadcast(vote)
+            acted = True
+    return acted
 
 
 def _damaged(state: ReplicaState, turn: Turn, snapshot: Snapshot) -> bool:

@@ -5,6 +5,7 @@
 | status, times fired | the next status | the status interval |
 | request, view, oldest | the oldest waiting request, in an active view (T37) | T * 2^k |
 | due, view, first | what has been due longest (`performance`), also behind others | 2T * 2^k |
+| recovering, view | a primary that says that it recovers, and so proposes nothing (T35) | T * 2^k |
 | apart, view | a peer that left this view, alone: nobody else may ever follow it | its own |
 | together, times | nobody being apart, for as long as one would be waited for now | the same |
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
@@ -64,6 +65,9 @@ def _suspicion(state: ReplicaState, now: int) -> dict[TimerKey, int]:
     oldest = state.requests.oldest()
     if oldest is not None:
         wanted["request", views.view, oldest] = delay
+    primary = state.peers.get(config.primary(views.view))
+    if primary is not None and primary.status is not None and primary.status.recovering:
+        wanted["recovering", views.view] = delay
     for key, since in state.requests.due.items():
         wanted["due", views.view, key] = since + PATIENCE * delay - now
         break
@@ -89,6 +93,8 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
             view_change.suspect(state, turn, "the oldest waiting request timed out")
         case "due":
             view_change.suspect(state, turn, "a request that was due timed out behind others")
+        case "recovering":
+            view_change.suspect(state, turn, "the primary recovers")
         case "apart":
             view_change.suspect(state, turn, "a replica has been alone in a later view")
         case "together":

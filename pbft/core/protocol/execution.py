@@ -191,6 +191,12 @@ def acknowledge(state: ReplicaState, turn: Turn) -> bool:
     return False
 
 
+def withhold_reads(state: ReplicaState, turn: Turn, until: SequenceNumber) -> None:
+    """Clients may know of anything up to `until` that a forgotten life has executed (T34, T35)."""
+    state.acknowledged = max(state.acknowledged, until)
+    turn.record(Acknowledged(state.acknowledged))
+
+
 def freeze(state: ReplicaState) -> Snapshot:
     """The whole state as of what has executed; costs what changed since the last time."""
     state.sessions.flush(state.machine.tree)

@@ -18,12 +18,12 @@ from pbft.core.messages import (
     Request,
     Signed,
 )
-from pbft.core.protocol import performance, references
+from pbft.core.protocol import performance, recovery, references
 from pbft.core.records import Accepted, Prepared
 from pbft.core.state.log import DecisionProof, EarlyMessage, Slot
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
-from pbft.core.verified import Body, Decided, PreparedProof, Proposed
+from pbft.core.verified import NULL_BODY, Body, Decided, PreparedProof, Proposed
 from pbft.core.wire import batch_digest, encode_body, referred, request_digest
 
 FORWARD_PER_TURN = 64
@@ -66,7 +66,8 @@ def on_proposal(state: ReplicaState, turn: Turn, peer: Principal, proposed: Prop
         if proposed.body.digest in state.log.missing:
             references.keep(state, proposed.body, sequence)
         return
-    if abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns:
+    late = abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns
+    if late and proposed.body is not NULL_BODY:
         state.drops["proposed time out of bound"] += 1
         return
     slot.pre_prepare = pp
@@ -208,13 +209,16 @@ def replay(state: ReplicaState, turn: Turn) -> bool:
 
 
 def propose(state: ReplicaState, turn: Turn) -> bool:
-    """As primary, assign the next sequence number to what waits (§4.2)."""
+    """As primary, assign the next sequence number to what waits (§4.2), or to a null request where
+    a recovering peer needs the numbers to rise (T35)."""
     log = state.log
     if not (state.voting and state.views.active and state.is_primary):
         return False
-    if not state.requests.unproposed or not performance.has_room(state):
+    if not performance.has_room(state):
         return False
-    body = _next_batch(state, turn)
+    if not state.requests.unproposed and not recovery.null_is_due(state):
+        return False
+    body = _next_batch(state, turn) if state.requests.unproposed else NULL_BODY
     if body is None:
         return True
     pp = state.authentication.sign(
@@ -317,8 +321,8 @@ def decide(state: ReplicaState, turn: Turn) -> bool:
     acted = False
     for sequence in state.log.touched:
         slot = state.log.slots.get(sequence)
-        if slot is None or slot.decision is not None or not slot.committed:
-            continue
+        if slot is None or slot.decision is not None or (state.voting and not slot.committed):
+            continue  # without a vote of our own, q COMMITs are as good as a decision's
         pp = slot.pre_prepare
         if pp is None:
             continue

@@ -7,7 +7,6 @@ VIEW-CHANGE, its own votes, verbatim. All that one interval may cost per peer is
 
 from collections.abc import Iterable, Iterator
 
-from pbft.core.effects import Forgotten
 from pbft.core.ids import Digest, Principal, ReplicaId, SequenceNumber
 from pbft.core.messages import (
     BatchBody,
@@ -19,22 +18,16 @@ from pbft.core.messages import (
     Signed,
     StableProof,
     Status,
-    Witness,
-    sender,
 )
-from pbft.core.protocol import references
-from pbft.core.records import Began
+from pbft.core.protocol import recovery, references, witness
 from pbft.core.state.log import Slot
 from pbft.core.state.peers import Peer
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
-from pbft.core.verified import Proposed, ProvenViewChange, Verified
-from pbft.core.wire import decode_signed, encode_link
+from pbft.core.wire import encode_link
 
 Resent = Signed[Signable] | LinkMessage
 REFORWARDED_PER_TICK = 32
-PATIENCE_TICKS = 5
-"""Status intervals that a fresh replica waits for *all* others before a quorum suffices."""
 
 
 # -- absorb ---------------------------------------------------------------------------------
@@ -60,31 +53,6 @@ def _same_progress(before: Status, after: Status) -> bool:
     )
 
 
-def remember(state: ReplicaState, verified: Verified) -> None:
-    """Keep the last vote of each replica: should it forget its own, we can show it (T35)."""
-    if isinstance(verified, Proposed):
-        signed: Signed[Signable] = verified.pre_prepare
-    elif isinstance(verified, ProvenViewChange):
-        signed = verified.signed
-    elif isinstance(verified, Signed):
-        signed = verified
-    else:
-        return
-    replica = sender(signed.message)
-    if isinstance(replica, int) and replica != state.me:
-        state.peers.by_id[replica].vote = signed.raw
-
-
-def on_witness(state: ReplicaState, turn: Turn, peer: Principal, witness: Witness) -> None:
-    """While fresh: a peer holds no vote of ours, or shows one that we have forgotten (T35)."""
-    if state.voting or not isinstance(peer, int):
-        state.drops["witness that was not asked for"] += 1
-    elif not witness.vote:
-        state.peers.cleared.add(peer)
-    elif sender(decode_signed(witness.vote)) == state.me:
-        turn.event(Forgotten(witness.vote))
-
-
 def on_fetch_batch(state: ReplicaState, turn: Turn, peer: Principal, fetch: FetchBatch) -> None:
     """Note who wants which body."""
     known = state.peers.get(peer)
@@ -96,33 +64,12 @@ def on_fetch_batch(state: ReplicaState, turn: Turn, peer: Principal, fetch: Fetc
 # -- act --------------------------------------------------------------------------------------
 
 
-def begin(state: ReplicaState, turn: Turn) -> bool:
-    """A fresh replica may vote once q replicas, itself included, hold no vote of its own."""
-    cleared = len(state.peers.cleared)
-    patient = state.timers.fired.get("status", 0) < PATIENCE_TICKS
-    if state.voting or cleared + 1 < (state.config.n if patient else state.config.quorum):
-        return False
-    state.voting = True
-    state.log.touched = dict.fromkeys(state.log.slots)
-    turn.record(Began())
-    return True
-
-
 def tick(state: ReplicaState, turn: Turn) -> None:
     """Say where we are; ask again for what is missing; pass on what still waits (T38)."""
     for peer in state.peers.by_id.values():
-        peer.spent = peer.served = 0
-    views = state.views
-    turn.broadcast(
-        Status(
-            views.view,
-            views.active,
-            state.log.low_watermark,
-            state.executed,
-            not state.voting,
-            state.pace.slow,
-        )
-    )
+        peer.spent = peer.served = peer.shown = 0
+    recovery.tick(state)
+    turn.broadcast(recovery.status(state))
     _reforward(state, turn)
 
 
@@ -164,7 +111,8 @@ def answer(state: ReplicaState, turn: Turn) -> bool:
         if peer.unanswered and peer.status is not None:
             peer.unanswered = False
             if peer.status.fresh:
-                turn.send((replica,), Witness(_witness(state, replica)))
+                witness.show(state, turn, replica, peer)
+            recovery.ask_back(state, turn, replica)
             _resend(state, turn, replica, peer, _owed(state, peer.status, peer.stalled))
         if peer.wants:
             wanted, peer.wants = peer.wants, {}
@@ -253,16 +201,3 @@ def _slot_votes(state: ReplicaState, slot: Slot) -> Iterator[Resent]:
         yield slot.prepares[state.me]
     if state.me in slot.commits:
         yield slot.commits[state.me]
-
-
-def _witness(state: ReplicaState, replica: ReplicaId) -> bytes:
-    """Any vote signed by `replica` that we hold."""
-    view_change = state.views.view_changes.get(replica)
-    if view_change is not None:
-        return view_change.signed.raw
-    if state.peers.by_id[replica].vote:
-        return state.peers.by_id[replica].vote
-    for raw in state.checkpoints.stable.proof:
-        if sender(decode_signed(raw)) == replica:
-            return raw
-    return b""

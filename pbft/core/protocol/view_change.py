@@ -89,6 +89,20 @@ def _start(state: ReplicaState, turn: Turn, view: View, reason: str) -> None:
     turn.event(ViewChangeStarted(view, reason))
 
 
+def take_up(state: ReplicaState, turn: Turn, own: ProvenViewChange) -> None:
+    """While recovering: a VIEW-CHANGE that we signed and forgot stands. We are in its view, or a
+    later one, and vote in none before it (T33, T35)."""
+    views, view = state.views, own.signed.message.view
+    known = views.view_changes.get(state.me)
+    if known is not None and known.signed.message.view >= view:
+        return
+    views.view_changes[state.me] = own
+    turn.record(ViewChanged(own.signed.raw))
+    if view > views.view:
+        views.view, views.active, views.accepted = view, False, None
+        turn.event(ViewChangeStarted(view, "we moved there in a life that is forgotten"))
+
+
 def lead(state: ReplicaState, turn: Turn) -> bool:
     """As primary of the view we moved to, with q view changes to exactly it, ours included: send
     NEW-VIEW, and enter by the same rule as everybody (§4.4)."""

@@ -1,9 +1,49 @@
-"""What we know of the other replicas: their last status, and what they are owed."""
+"""What we know of the other replicas: their last status, what they signed, what they are owed."""
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import Digest, Principal, ReplicaId, RequestKey
-from pbft.core.messages import Status
+from pbft.core.ids import Digest, Principal, ReplicaId, RequestKey, SequenceNumber, View
+from pbft.core.messages import (
+    Checkpoint,
+    Commit,
+    Prepare,
+    PrePrepare,
+    Signable,
+    Status,
+    ViewChange,
+)
+
+MAX_VOTES = 16
+"""The highest (view, number) of a replica's votes that are kept to be shown to it: several, since
+numbers are voted for out of order while a few are under way."""
+
+
+@dataclass(slots=True)
+class Votes:
+    """The last that one replica has signed: should it forget that, we can show it (T35)."""
+
+    ordering: dict[tuple[View, SequenceNumber, bool], bytes] = field(default_factory=dict)
+    """By (v, n, whether it is a COMMIT)."""
+    checkpoint: tuple[SequenceNumber, bytes] = (0, b"")
+    view_change: tuple[View, bytes] = (0, b"")
+
+    def add(self, vote: Signable, raw: bytes) -> None:
+        """Keep it where it is among the highest."""
+        match vote:
+            case PrePrepare() | Prepare() | Commit():
+                place = (vote.view, vote.sequence, isinstance(vote, Commit))
+                self.ordering[place] = raw
+                if len(self.ordering) > MAX_VOTES:
+                    del self.ordering[min(self.ordering)]
+            case Checkpoint():
+                self.checkpoint = max(self.checkpoint, (vote.sequence, raw))
+            case ViewChange():
+                self.view_change = max(self.view_change, (vote.view, raw))
+
+    def all(self) -> tuple[bytes, ...]:
+        """To be shown."""
+        others = (self.checkpoint[1], self.view_change[1])
+        return (*self.ordering.values(), *filter(None, others))
 
 
 @dataclass(slots=True)
@@ -13,8 +53,9 @@ class Peer:
     `served` those of nodes."""
 
     status: Status | None = None
-    vote: bytes = b""
-    """The last signed vote of this peer that was verified here."""
+    votes: Votes = field(default_factory=Votes)
+    shown: int = 0
+    """How often its votes were shown to it in this status interval."""
     stalled: bool = False
     unanswered: bool = False
     wants: dict[Digest, None] = field(default_factory=dict)
@@ -26,8 +67,6 @@ class Peer:
 @dataclass(slots=True)
 class Peers:
     by_id: dict[ReplicaId, Peer] = field(default_factory=dict)
-    cleared: set[ReplicaId] = field(default_factory=set)
-    """Who told us, while we are fresh, that it holds no vote of ours."""
     head: tuple[RequestKey | None, int] = (None, 0)
     """The oldest waiting request at the last status, and for how many it has been that."""
 

@@ -17,6 +17,7 @@ from pbft.core.state.log import Log
 from pbft.core.state.machine import Machine
 from pbft.core.state.pace import Pace
 from pbft.core.state.peers import Peer, Peers
+from pbft.core.state.recovery import Recovery
 from pbft.core.state.requests import Requests
 from pbft.core.state.sessions import Sessions
 from pbft.core.state.timers import Timers
@@ -27,7 +28,10 @@ WRITERS: dict[str, frozenset[str]] = {
     "log": frozenset({"ordering", "references", "view_change", "checkpointing", "retransmission"}),
     "log.next_sequence": frozenset({"ordering", "view_change", "checkpointing", "performance"}),
     "log.touched": frozenset(
-        {"ordering", "execution", "references", "view_change", "retransmission", "replica"}
+        {
+            *("ordering", "execution", "references", "view_change", "retransmission", "replica"),
+            "recovery",
+        }
     ),
     "requests": frozenset({"ordering", "execution", "view_change", "performance"}),
     "pace": frozenset({"performance"}),
@@ -38,11 +42,12 @@ WRITERS: dict[str, frozenset[str]] = {
     "checkpoints": frozenset({"checkpointing"}),
     "views": frozenset({"view_change"}),
     "transfer": frozenset({"state_transfer"}),
-    "peers": frozenset({"retransmission"}),
+    "peers": frozenset({"retransmission", "witness"}),
     "peers.wants_nodes": frozenset({"state_transfer"}),
     "peers.spent": frozenset({"retransmission"}),
     "peers.served": frozenset({"retransmission", "state_transfer"}),
-    "voting": frozenset({"retransmission"}),
+    "recovery": frozenset({"recovery"}),
+    "voting": frozenset({"recovery"}),
     "timers": frozenset({"deadlines", "replica"}),
 }
 """noun, plain field, or noun.field where it has writers of its own -> modules that may change it
@@ -53,9 +58,9 @@ MAX_EVIDENCE = 64
 
 @dataclass(slots=True)
 class ReplicaState:
-    """`voting` is false for a replica that started without records, until a quorum has told it
-    that nobody holds a vote of its own (T35). `acknowledged`: with fast reads, how far clients may
-    know that we had executed, in this life or an earlier one."""
+    """`voting` is false until others have shown us what they hold of our votes, and, where we have
+    forgotten any, until that is made good (T35). `acknowledged`: with fast reads, how far clients
+    may know that we had executed, in this life or an earlier one."""
 
     config: Configuration
     me: ReplicaId
@@ -73,6 +78,7 @@ class ReplicaState:
     transfer: Transfer = field(default_factory=Transfer)
     timers: Timers = field(default_factory=Timers)
     peers: Peers = field(default_factory=Peers)
+    recovery: Recovery = field(default_factory=Recovery)
     drops: Counter[str] = field(default_factory=Counter)
     evidence: dict[tuple[str, ReplicaId], Evidence] = field(default_factory=dict)
 

@@ -133,7 +133,7 @@ class LieToLaggards(Behaviour):
             case StableProof():
                 return self.say(send, StableProof(message.checkpoints[:1] * 3))
             case Witness():
-                return self.say(send, Witness(self.some_digest()))
+                return self.say(send, Witness((self.some_digest(),), ()))
             case FetchBatch():
                 return self.say(send, FetchBatch(self.some_digest()))
             case Status() if self.rng.random() < 0.5:

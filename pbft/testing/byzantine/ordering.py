@@ -152,7 +152,7 @@ class Replay(Behaviour):
         return (send,)
 
     def _keep(self, data: bytes) -> None:
-        self._archive.append((data, Send((), data, Status(0, True, 0, 0, False))))
+        self._archive.append((data, Send((), data, Status(0, True, 0, 0, False, False))))
 
     def extra(self, now: Instant) -> Iterable[Send]:
         if not self._archive:
