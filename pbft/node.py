@@ -199,8 +199,9 @@ class Node:
     def _report(self, event: Event) -> None:
         if isinstance(event, Forgotten):
             raise ForgottenVotesError(
-                f"{self._me.name} has voted in this cluster before and has no memory of it: it must"
-                " not rejoin, since it could contradict itself. Make a new cluster with `pbft init`"
+                f"{self._me.name} has voted in this cluster before and does not remember it, as"
+                " after a lost or restored disk: it must not rejoin like that, since it could"
+                " contradict itself"
             )
         if not isinstance(event, Executed):
             log.info("%s: %s", self._me.name, event)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pbft.cluster import Cluster, replica_name
+from pbft.core.errors import ForgottenVotesError
 from pbft.core.ids import ReplicaId
 from pbft.core.replica import Replica
 from pbft.node import Node, ReplicaLike
@@ -62,7 +63,19 @@ def serve(
         sys.setswitchinterval(SWITCH_SECONDS)
         _announce(member.name, store.durability)
         node = Node(cluster, replica, identity, KeyValueService(), wrap=wrap, store=store)
-        run(until_stopped(node, with_parent=with_parent))
+        try:
+            run(until_stopped(node, with_parent=with_parent))
+        except ForgottenVotesError as error:
+            raise ForgottenVotesError(f"{error}. {_remedy(store, directory, replica)}") from None
+
+
+def _remedy(store: Store, directory: Path, replica: ReplicaId) -> str:
+    if isinstance(store, MemoryStore):
+        return (
+            'With durability = "memory" no replica survives its process: make a new cluster with'
+            " `pbft init`"
+        )
+    return f"Run `pbft recover {directory} {replica}`, then start it again"
 
 
 def _announce(name: str, durability: str) -> None:
@@ -80,9 +93,14 @@ def opened_store(cluster: Cluster, directory: Path, replica: ReplicaId) -> Itera
     if cluster.file.storage.durability == "memory":
         yield MemoryStore()
         return
-    path = directory / "data" / f"{replica_name(replica)}.db"
+    path = store_path(directory, replica)
     with closing(SqliteStore(path, cluster.config.cluster_id, replica)) as store:
         yield store
+
+
+def store_path(directory: Path, replica: ReplicaId) -> Path:
+    """Where the records of `replica` are kept."""
+    return directory / "data" / f"{replica_name(replica)}.db"
 
 
 async def until_stopped(server: Server, *, with_parent: bool) -> None:

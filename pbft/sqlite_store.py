@@ -97,7 +97,7 @@ class SqliteStore:
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         try:
-            self._lock = _locked(path)
+            self._lock = locked(path)
         except OSError as error:
             raise self._failed(error) from None
         try:
@@ -184,7 +184,7 @@ class SqliteStore:
         busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         if busy:
             raise sqlite3.OperationalError("the log cannot be folded into the file")
-        _sync_directory(self._path.parent)
+        sync_directory(self._path.parent)
 
     def _reserve(self) -> None:
         """Give the log its full size, to be written over from now on: where it would grow, each
@@ -271,7 +271,8 @@ class SqliteStore:
 
     def _unreadable(self, reason: str) -> StorageError:
         return StorageError(
-            f"{self._path} cannot be trusted ({reason}): run `pbft recover DIR {self._replica}`"
+            f"{self._path} cannot be trusted ({reason}): run `pbft recover"
+            f" {self._path.parent.parent} {self._replica}`"
         )
 
 
@@ -327,11 +328,11 @@ def _halves(checksum: int) -> tuple[int, ...]:
     return HALVES.unpack(checksum.to_bytes(CHECKSUM_BYTES, "big"))
 
 
-def _locked(path: Path) -> int:
+def locked(path: Path) -> int:
     """A lock beside the file for as long as the descriptor is open. Raises `ConfigurationError`."""
     if not path.parent.exists():
         path.parent.mkdir(mode=0o700, parents=True)
-        _sync_directory(path.parent.parent)
+        sync_directory(path.parent.parent)
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -343,7 +344,7 @@ def _locked(path: Path) -> int:
     return lock
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -8,6 +8,7 @@ EXAMPLES: dict[str, str] = {
     "": "pbft demo --byzantine equivocate",
     "init": "pbft init mycluster --replicas 4 --clients 2",
     "replica": "pbft replica mycluster 0",
+    "recover": "pbft recover mycluster 2",
     "up": "pbft up mycluster",
     "status": "pbft status mycluster --json",
     "kv": "pbft kv mycluster put greeting hello",

@@ -110,6 +110,8 @@ def _row(replica: ReplicaId, report: StatusReport | None) -> tuple[str, ...]:
 
 def state(status: ReplicaStatus) -> str:
     """In a word or two: what this replica is about."""
+    if status.floor is not None:
+        return f"recovering to {status.floor}" if status.floor else "recovering"
     if not status.voting:
         return "joining"
     if status.transferring:

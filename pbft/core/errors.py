@@ -22,7 +22,7 @@ class StorageError(PbftError):
 
 
 class ForgottenVotesError(PbftError):
-    """A peer showed a vote signed by this replica that it does not remember having cast."""
+    """A peer showed a vote of this replica that it does not remember: its disk is lost or old."""
 
 
 class ServiceError(PbftError):

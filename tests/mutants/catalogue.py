@@ -10,6 +10,8 @@ LARGE = "tests/core/test_large_requests.py"
 FAST = "tests/core/test_fast_reads.py"
 CORE = "pbft/core"
 PROTOCOL = "pbft/core/protocol"
+RECOVERY = f"{PROTOCOL}/recovery.py"
+L = "tests/traps/test_lost_disk.py"
 
 
 def mutant(trap: str, name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
@@ -429,6 +431,132 @@ VIEWS = (
     ),
 )
 
+LOST_DISK = tuple(
+    mutant("T35", name, path, old, new, f"{L}::test_t35_{test}")
+    for name, path, old, new, test in (
+        (
+            "a replica with records votes before anybody has answered",
+            RECOVERY,
+            "    if len(recovery.answers) + 1 < (config.n if patient else config.quorum):\n",
+            "    if not began and len(recovery.answers) + 1 < config.n:\n",
+            "a_replica_with_records_votes_when_a_quorum_has_answered_at_once",
+        ),
+        (
+            "any records are the newest",
+            f"{CORE}/state/recovery.py",
+            "        if not self.began:\n            return False\n",
+            "        return self.began\n",
+            "first_trace_an_older_disk_is_found_out_before_it_votes_again",
+        ),
+        (
+            "votes below the stable checkpoint must be on record",
+            f"{CORE}/state/recovery.py",
+            "or vote.sequence <= max(self.stable, self.floor):\n",
+            "or vote.sequence <= self.floor:\n",
+            "votes_below_the_stable_checkpoint_are_covered",
+        ),
+        (
+            "what was made good counts as forgotten later",
+            f"{CORE}/state/recovery.py",
+            "            memory.floor = floor\n",
+            "            memory.floor = 0\n",
+            "what_was_made_good_is_no_forgotten_vote_later",
+        ),
+        (
+            "the sequence floor leaves out what lies above the watermarks of others",
+            RECOVERY,
+            "max(recovery.answers.values()) + 2 * config.window",
+            "max(recovery.answers.values())",
+            "the_floor_is_two_windows_above_the_highest_proven_checkpoint",
+        ),
+        (
+            "the lowest checkpoint shown makes the floor",
+            RECOVERY,
+            "max(recovery.answers.values()) + 2 * config.window",
+            "min(recovery.answers.values()) + 2 * config.window",
+            "the_floor_is_two_windows_above_the_highest_proven_checkpoint",
+        ),
+        (
+            "a quorum of answers makes the floor",
+            RECOVERY,
+            "len(recovery.answers) >= config.n - config.f:",
+            "len(recovery.answers) + 1 >= config.quorum:",
+            "all_who_need_not_be_faulty_must_answer",
+        ),
+        (
+            "a recovering replica votes once the floor is known",
+            RECOVERY,
+            "    if not recovery.floor or state.checkpoints.stable.sequence < recovery.floor:\n",
+            "    if not recovery.floor:\n",
+            "a_recovering_replica_is_silent_until_its_stable_checkpoint_is_at_the_floor",
+        ),
+        (
+            "a floor is forgotten in a crash",
+            RECOVERY,
+            "        recovery.floor = max(floor, recovery.memory.floor)\n",
+            "        recovery.floor = floor\n",
+            "a_crash_in_mid_recovery_goes_on_with_at_least_the_same_floors",
+        ),
+        (
+            "a floor of an earlier life is taken for this one's",
+            RECOVERY,
+            "    if not recovery.floor and len(",
+            "    recovery.floor = recovery.floor or recovery.memory.floor\n"
+            "    if not recovery.floor and len(",
+            "a_copy_from_the_time_of_the_recovery_asks_again",
+        ),
+        (
+            "no view floor",
+            RECOVERY,
+            "        view_change.take_up(state, turn, change)\n",
+            "        pass\n",
+            "second_trace_a_view_change_that_one_replica_kept_is_taken_up",
+        ),
+        (
+            "a view taken up is forgotten in a crash",
+            f"{PROTOCOL}/view_change.py",
+            "    turn.record(ViewChanged(own.signed.raw))\n",
+            "",
+            "a_crash_in_mid_recovery_goes_on_with_at_least_the_same_floors",
+        ),
+        (
+            "a second NEW-VIEW for the view taken up",
+            RECOVERY,
+            "    if state.is_primary and not state.views.active:\n",
+            "    if False:\n",
+            "the_new_view_of_a_view_taken_up_is_not_made_again",
+        ),
+        (
+            "reads below the floor",
+            RECOVERY,
+            "        execution.withhold_reads(state, turn, recovery.floor)\n",
+            "",
+            "no_read_is_answered_below_the_floor",
+        ),
+        (
+            "no nulls for who recovers",
+            f"{PROTOCOL}/ordering.py",
+            "and not recovery.null_is_due(state):",
+            "and True:",
+            "the_primary_of_an_idle_cluster_proposes_nulls_for_who_recovers",
+        ),
+        (
+            "nulls without end",
+            RECOVERY,
+            "and sequence <= limit:",
+            "and limit:",
+            "nulls_are_limited_in_every_interval_and_in_all",
+        ),
+        (
+            "a primary that recovers may stay",
+            f"{PROTOCOL}/deadlines.py",
+            '        wanted["recovering", views.view] = delay\n',
+            "        pass\n",
+            "a_primary_that_recovers_is_replaced_though_nothing_waits",
+        ),
+    )
+)
+
 STATE = (
     mutant(
         "T29",
@@ -588,26 +716,27 @@ STATE = (
         "T35",
         "a fresh replica votes at once",
         f"{CORE}/restore.py",
-        "    state.voting = any(isinstance(record, Began) for record in records)\n",
-        "    state.voting = True\n",
-        f"{S}::test_t35_a_fresh_replica_votes_only_when_nobody_holds_a_vote_of_its_own",
+        "    memory = recall(records, state.me)\n",
+        "    memory, state.voting = recall(records, state.me), True\n",
+        f"{L}::test_t35_a_fresh_replica_votes_only_when_nobody_holds_a_vote_of_its_own",
     ),
     mutant(
         "T35",
         "any record is leave to vote",
-        f"{CORE}/restore.py",
-        "    state.voting = any(isinstance(record, Began) for record in records)\n",
-        "    state.voting = bool(records)\n",
+        f"{CORE}/state/recovery.py",
+        "    memory = Memory()\n",
+        "    memory = Memory(began=bool(records))\n",
         "tests/core/test_restore.py::test_t35_what_an_amnesiac_learns_gives_it_no_leave_to_vote",
     ),
     mutant(
         "T35",
         "nobody remembers others' votes",
-        f"{PROTOCOL}/retransmission.py",
-        "        state.peers.by_id[replica].vote = signed.raw\n",
+        f"{PROTOCOL}/witness.py",
+        "        known.votes.add(message, raw)\n",
         "        pass\n",
-        f"{S}::test_t35_a_replica_that_forgot_its_votes_is_told",
+        f"{L}::test_t35_a_replica_that_forgot_its_votes_is_told",
     ),
+    *LOST_DISK,
     mutant(
         "T41",
         "decoding errors escape",
@@ -628,16 +757,16 @@ STATE = (
         "T48",
         "any proposed time is accepted",
         f"{PROTOCOL}/ordering.py",
-        "if abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns:",
-        "if False:",
+        "late = abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns",
+        "late = False",
         f"{S}::test_t48_a_first_proposal_far_from_our_clock_is_not_accepted",
     ),
     mutant(
         "T48",
         "times must rise at receipt",
         f"{PROTOCOL}/ordering.py",
-        "if abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns:",
-        "if proposed.body.time <= state.sessions.time:",
+        "late = abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns",
+        "late = proposed.body.time <= state.sessions.time",
         f"{S}::test_t48_acceptance_does_not_depend_on_the_previous_time",
     ),
     mutant(
