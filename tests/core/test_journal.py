@@ -99,6 +99,7 @@ def test_a_leaf_that_comes_back_is_not_let_go() -> None:
     lab = Lab(me=1, window=64)
     lab.service = Cell()
     lab.replica = lab._boot()
+    lab.clear()
     for sequence in range(1, 25):
         value = b"odd" if 8 < sequence <= 16 else b"even"
         lab.settle(sequence, batch=lab.batch(lab.request(sequence, value)))
