@@ -34,7 +34,7 @@ GOLDEN = {
     "ViewChange": "960603cc8092c4036f6e65c40374776f9192c402707092c4027031c402703201",
     "NewView": "95070392c403766331c40376633291c40370703103",
     "Proposal": "9310c4027070c4056261746368",
-    "Status": "981107c2cc80ccc8c3c2c2",
+    "Status": "981107c2cc80ccc8c3c3c2",
     "Witness": "93129090",
     "FetchBatch": "9213c420" + D.hex(),
     "BatchBody": "9214c4056261746368",
