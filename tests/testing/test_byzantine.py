@@ -4,25 +4,15 @@ import pytest
 
 from pbft.core.ids import Packet
 from pbft.core.messages import Checkpoint, Prepare, Proposal, Reply, Request
-from pbft.core.replica import Replica
 from pbft.core.wire import decode, decode_signed, encode_link
 from pbft.testing.byzantine import ADVERSARIES, BEHAVIOURS, Behaviour
-from tests.core.lab import Journal, Lab
+from tests.core.lab import Lab
 
 
 def around(name: str, me: int) -> tuple[Lab, Behaviour]:
     """A lab whose replica is wrapped."""
     lab = Lab(me=me)
-    honest = Replica(
-        lab.config,
-        me,
-        signer=lab.keys[me],
-        verifier=lab.verifier,
-        service=Journal(),
-        records=lab.records,
-        now=lab.instant,
-    )
-    return lab, ADVERSARIES.get(name, Behaviour)(honest)
+    return lab, ADVERSARIES.get(name, Behaviour)(lab.replica)
 
 
 def request(lab: Lab, behaviour: Behaviour, *timestamps: int) -> list[tuple[object, bytes]]:
