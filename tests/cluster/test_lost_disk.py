@@ -1,0 +1,80 @@
+"""A replica whose disk is gone, or older than it says, on real processes: refused by the command's
+name, recovered by it, and needed by the others afterwards (T35)."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pbft import Client
+from pbft.cli.main import main
+from pbft.services.kv import KeyValueClient
+from pbft.serving import store_path
+from pbft.testing.cluster import ProcessCluster, ProcessError
+from pbft.transport.loop import run
+
+pytestmark = pytest.mark.cluster
+
+PROTOCOL = {"checkpoint_interval": 8, "window": 32, "request_timeout_ms": 500}
+SECONDS = 30.0
+
+
+async def put(directory: Path, first: int, count: int) -> None:
+    async with Client(directory, timeout=SECONDS) as client:
+        kv = KeyValueClient(client)
+        for number in range(first, first + count):
+            await kv.put(b"k%04d" % number, b"%d" % number)
+
+
+async def until_votes(directory: Path, replica: int) -> None:
+    """Until it votes, on an otherwise idle cluster."""
+    async with Client(directory, timeout=SECONDS) as client:
+        for _ in range(int(SECONDS * 10)):
+            status = (await client.status(replica, timeout=SECONDS)).status
+            if status.voting:
+                assert status.floor is None
+                return
+            await asyncio.sleep(0.1)
+    raise TimeoutError(str(status))
+
+
+def refused(cluster: ProcessCluster, replica: int) -> str:
+    """What it says when it starts, and stops again."""
+    cluster.start(replica)
+    for _ in range(int(SECONDS * 10)):
+        try:
+            cluster.check()
+        except ProcessError as error:
+            cluster.stop(replica)
+            return str(error)
+        asyncio.run(asyncio.sleep(0.1))
+    raise TimeoutError(f"replica {replica} goes on")
+
+
+@pytest.mark.parametrize("older_copy", [False, True])
+@pytest.mark.parametrize("replica", [0, 3])
+def test_a_lost_or_older_disk_is_refused_recovered_and_counts_again(
+    tmp_path: Path, replica: int, older_copy: bool
+) -> None:
+    directory = tmp_path / "c"
+    with ProcessCluster(directory, protocol=PROTOCOL) as cluster:
+        path = store_path(directory, replica)
+        cluster.start()
+        run(put(directory, 0, 20))
+        cluster.stop(replica)
+        shutil.copy(path, tmp_path / "older")
+        cluster.start(replica)
+        run(until_votes(directory, replica))
+        run(put(directory, 20, 30))
+        cluster.stop(replica)
+        path.unlink()
+        if older_copy:
+            shutil.copy(tmp_path / "older", path)
+        assert f"`pbft recover {directory} {replica}`" in refused(cluster, replica)
+        assert main(["recover", str(directory), str(replica)]) == 0
+        cluster.start(replica)
+        run(until_votes(directory, replica))
+        cluster.kill(1)
+        run(put(directory, 50, 10))
+        cluster.check()
