@@ -77,4 +77,6 @@ def test_a_lost_or_older_disk_is_refused_recovered_and_counts_again(
         run(until_votes(directory, replica))
         cluster.kill(1)
         run(put(directory, 50, 10))
+        cluster.start(1)
+        run(until_votes(directory, 1))
         cluster.check()
