@@ -158,6 +158,7 @@ def parse_leaf(data: bytes, depth: int) -> Leaf:
     leaf = _leaf(dict(sorted(entries.items())))
     if leaf.data != data or not entries or not fits(leaf.count, leaf.weight, depth):
         raise TrieError("a leaf that is not in canonical form")
+    leaf.data = data  # equal, and in memory already
     return leaf
 
 

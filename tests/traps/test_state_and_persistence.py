@@ -393,6 +393,22 @@ def test_t54_a_flipped_bit_in_memory_is_noticed_at_the_next_checkpoint_and_repai
     assert broken.service.operations == ahead.service.operations
 
 
+def test_t54_damage_before_anything_is_stable_is_repaired_by_executing_again() -> None:
+    lab = Lab(me=2)
+    lab.settle(1, batch=lab.batch(lab.request(1, *(b"op-%03d" % i for i in range(200)))))
+    lab.settle_until(8, first=2)
+    whole = own_root(lab)
+    for _, leaf in lab.replica._state.machine.tree.leaves():
+        leaf.data = leaf.data.replace(b"op-077", b"op-?77")
+    for sequence in range(9, 17):
+        lab.settle(sequence, batch=lab.batch(lab.request(2)))
+    status = lab.replica.status()
+    assert (status.executed, status.checkpoints[8], status.transferring) == (16, whole, False)
+    assert lab.service.operations[77] == b"op-077"
+    lab.restart()
+    assert lab.replica.status().checkpoints == {at: status.checkpoints[at] for at in (8, 16)}
+
+
 def test_t55_resending_does_not_refresh_a_wait() -> None:
     lab = Lab(me=1)
     lab.feed(lab.request(1))
