@@ -8,10 +8,10 @@ SOURCES := pbft crypto tests examples
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format mutants failpoints garbage soak bench lock clean
+.PHONY: help setup demo test test-system check format mutants failpoints garbage soak bench lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 setup: $(READY)  ## make .venv with exactly the locked versions
 
@@ -34,8 +34,11 @@ demo: $(READY)  ## four replicas over UDP, one of them Byzantine (ARGS="--byzant
 	$(BIN)/pbft demo $(ARGS)
 
 test: $(READY)  ## all tests; those that start real processes one after another
-	$(BIN)/python -m pytest -n 2 -m "not cluster"
+	$(BIN)/python -m pytest -n 2 -m "not cluster and not system"
 	$(BIN)/python -m pytest -m cluster
+
+test-system: $(READY)  ## beside programs of the system: etcd (Debian: etcd-server, etcd-client)
+	$(BIN)/python -m pytest -m system
 
 check: $(READY)  ## format, lint, strict types, architecture
 	$(BIN)/ruff format --check $(SOURCES)
