@@ -28,6 +28,8 @@ class StatusReport(Struct, frozen=True, tag="status"):
     datagrams_sent: int
     acted: int
     """Attacks that a behaviour wrapped around this replica has made: 0 where there is none."""
+    unsynced_turns: int = 0
+    """Turns that wait for the disk: many, and for long, where it is stuck."""
 
 
 _queries = msgspec.json.Decoder(StatusQuery)

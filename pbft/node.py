@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 BURST_DATAGRAMS = 512
 """At most so many from each socket are absorbed before the core acts."""
+HELD_PACKETS = 1024
+HELD_BYTES = 2 * MAX_MESSAGE_BYTES
+"""What may wait for the core while the outbox is full; the protocol repeats what is dropped."""
 PENDING_BYTES = 256 * 1024
 BULK_BYTES = 2 * MAX_MESSAGE_BYTES
 """Of large messages sent to one other replica, kept for the fragments that get lost."""
@@ -95,6 +98,7 @@ class Node:
         self._stopping = False
         self._alarm: Alarm | None = None
         self._outbox = Outbox(self._store, self._ring)
+        self._heard: list[Packet] = []
         self._ends: tuple[Endpoint, ...] = ()
         self.serving = asyncio.Event()
         """Set once both sockets are bound."""
@@ -134,6 +138,7 @@ class Node:
             datagrams_received=sum(received for received, _ in counts),
             datagrams_sent=sum(sent for _, sent in counts),
             acted=getattr(self._replica, "acted", 0),
+            unsynced_turns=self._outbox.waiting,
         )
 
     # -- the turn -----------------------------------------------------------------------------
@@ -141,18 +146,31 @@ class Node:
     async def _turn(self, now: Instant) -> None:
         if self._outbox.waiting:
             await self._release(now.monotonic)
-        if not self._outbox.full:
-            packets = [packet for end in self._ends for packet in self._absorb(end, now.monotonic)]
+        self._heard += (each for end in self._ends for each in self._absorb(end, now.monotonic))
+        if self._outbox.full:
+            self._heard = self._held_back(self._heard)
+        else:
+            packets, self._heard = self._heard, []
             if packets:
                 self._outbox.put(self._replica.receive(packets, now))
             deadline = self._replica.deadline
             if deadline is not None and deadline <= now.monotonic:
                 self._outbox.put(self._replica.expire(now))
-            if any(end.waiting for end in self._ends):
-                self._ring()
+        if any(end.waiting for end in self._ends):
+            self._ring()
         for end in self._ends:
             end.expire(now.monotonic)
         await self._release(now.monotonic)
+
+    def _held_back(self, packets: list[Packet]) -> list[Packet]:
+        """While the disk is behind, what came first is kept, and questions are answered."""
+        size = 0
+        for at, packet in enumerate(packets):
+            size += len(packet.data)
+            if at == HELD_PACKETS or size > HELD_BYTES:
+                self._drops["heard while the disk is behind"] += len(packets) - at
+                return packets[:at]
+        return packets
 
     async def _release(self, now: int) -> None:
         """Send and report what the disk has the records of."""

@@ -263,7 +263,7 @@ def test_nothing_leaves_before_the_records_are_durable(tmp_path: Path) -> None:
     run(main())
 
 
-def test_at_the_limit_nothing_is_absorbed_until_the_disk_has_caught_up(
+def test_at_the_limit_no_turn_begins_until_the_disk_has_caught_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "MAX_UNSYNCED_TURNS", 1)
@@ -278,7 +278,8 @@ def test_at_the_limit_nothing_is_absorbed_until_the_disk_has_caught_up(
             expire(node, made[0])
             client._end.post(["replica-0"], MESSAGE, b"anything")
             await client._end.flush(time.monotonic_ns())
-            await asyncio.sleep(0.02)
+            report = await client.status(0)  # answered all the same
+            assert report.unsynced_turns == 1
             assert diary.entries == ["expired", "asked"]
             store.sync()
             await until(lambda: diary.entries.count("asked") == 2)
@@ -287,6 +288,23 @@ def test_at_the_limit_nothing_is_absorbed_until_the_disk_has_caught_up(
             *("expired", "asked", "durable"),
             *("received", "expired", "asked", "durable"),
         ]
+
+    run(main())
+
+
+def test_while_the_disk_is_behind_what_is_heard_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pbft.node.HELD_PACKETS", 3)
+
+    async def main() -> None:
+        node, _ = scripted(tmp_path, Diary())
+        packets = [Packet(1, b"%d" % number) for number in range(5)]
+        assert node._held_back(packets[:3]) == packets[:3]
+        assert node._held_back(packets) == packets[:3]
+        monkeypatch.setattr("pbft.node.HELD_BYTES", 2)
+        assert node._held_back(packets) == packets[:2]
+        assert node.status().status.drops["heard while the disk is behind"] == 5
 
     run(main())
 

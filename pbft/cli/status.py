@@ -83,6 +83,7 @@ def _object(replica: ReplicaId, report: StatusReport | None) -> dict[str, Any]:
     status["evidence"] = {str(by): kinds for by, kinds in report.status.evidence.items()}
     beside = {
         "durability": report.durability,
+        "unsynced_turns": report.unsynced_turns,
         "uptime_seconds": round(report.uptime_seconds, 3),
         "datagrams_received": report.datagrams_received,
         "datagrams_sent": report.datagrams_sent,
