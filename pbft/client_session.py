@@ -2,9 +2,8 @@
 
 Calls that wait while requests are under way travel together: one request, one signature, one
 timestamp, many operations. A request goes to the primary first and, when that does not answer, to
-all; after a slow answer the next ones go to all at once, so that the others see what a primary
-keeps waiting. Replicas remember a bounded number of executed timestamps per client, so no new
-timestamp is used while one that old is still unanswered.
+all. Replicas remember a bounded number of executed timestamps per client, so no new timestamp is
+used while one that old is still unanswered.
 """
 
 from collections import Counter
@@ -37,10 +36,6 @@ NS_PER_BYTE = 1000
 """What a large request may take beside T/4 before it is sent again."""
 PATIENCE_PARTS = 8
 """Where the results are agreed on but have not come, they are asked for after T over this."""
-SLOW_PARTS = 16
-"""An answer that takes longer than T over this is slow ..."""
-WARY_REQUESTS = 16
-"""... and so many requests after it go to all replicas at once."""
 OVERHEAD_BYTES = 192
 """More than a request's bytes around its operations, per request and (5 of them) per operation."""
 
@@ -70,7 +65,6 @@ class Outstanding:
     digest: Digest
     calls: list[int]
     order: int
-    sent: int
     deadline: int
     delay: int
     replies: dict[ReplicaId, Digest] = field(default_factory=dict)
@@ -96,8 +90,6 @@ class ClientSession:
         enough = config.quorum if config.fast_reads else config.weak_quorum
         self._enough = enough
         """Matching replies that complete an ordered call: with fast reads, q (T32)."""
-        self._wary = 0
-        """Requests that go to all replicas before one goes to the primary alone again."""
         self._calls = 0
         self._issued = 0
         self._waiting: dict[int, bytes] = {}
@@ -250,8 +242,6 @@ class ClientSession:
             return
         results = next((each.whole[r] for r in matching if r in each.whole), None)
         if results is not None:
-            slow = now.monotonic - each.sent > self._config.request_timeout_ns // SLOW_PARTS
-            self._wary = WARY_REQUESTS if slow else self._wary
             self._complete(effects, each, results, digest)
         elif not each.hurried:
             each.hurried = True
@@ -298,8 +288,7 @@ class ClientSession:
             request = each.request
             self._outstanding[request.message.timestamp] = each
             large = len(request.raw) > self._config.inline_max_bytes
-            to = self._everyone if large or self._wary else primary
-            self._wary = max(self._wary - 1, 0)
+            to = self._everyone if large else primary
             effects.messages.append(Send(to, request.raw, request.message))
 
     def _issue(self, calls: list[int], now: Instant) -> Outstanding:
@@ -314,13 +303,7 @@ class ClientSession:
         self._timestamp += 1
         self._issued += 1
         return Outstanding(
-            Signed(message, raw),
-            request_digest(raw),
-            calls,
-            order,
-            now.monotonic,
-            now.monotonic + delay,
-            delay,
+            Signed(message, raw), request_digest(raw), calls, order, now.monotonic + delay, delay
         )
 
     def _take(self, waiting: dict[int, bytes]) -> list[int]:

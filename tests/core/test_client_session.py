@@ -216,21 +216,3 @@ def test_no_timestamp_runs_ahead_of_the_window_that_replicas_keep() -> None:
     assert newest - request_of(stuck).timestamp < CONFIG.client_window
     (later,) = receive(client, reply(stuck, 0), reply(stuck, 1)).messages
     assert request_of(later).operations == (b"one too many",)
-
-
-def test_after_a_slow_answer_requests_go_to_all_at_once() -> None:
-    client = session()
-    slow = CONFIG.request_timeout_ns // (16 * MILLISECOND) + 1
-    sent = issue(client, b"first")
-    assert len(sent.to) == 1
-    now = slow
-    client.receive([reply(sent, 0), reply(sent, 1)], at(now))
-    for _ in range(16):
-        client.call(b"next")
-        (sent,) = client.expire(at(now)).messages
-        assert len(sent.to) == CONFIG.n
-        now += slow - 2
-        client.receive([reply(sent, 0), reply(sent, 1)], at(now))
-    client.call(b"last")
-    (sent,) = client.expire(at(now)).messages
-    assert len(sent.to) == 1

@@ -4,7 +4,7 @@
 |---|---|---|
 | status, times fired | the next status | the status interval |
 | request, view, oldest | the oldest waiting request, in an active view (T37) | T * 2^k |
-| due, view, first | what has been due longest (`performance`), also behind others | 2T * 2^k |
+| due, view, first | what has been due longest (`performance`), behind others too | 2T * 2^k + T/4 |
 | recovering, view | a primary that says that it recovers, and so proposes nothing (T35) | T * 2^k |
 | apart, view | a peer that left this view, alone: nobody else may ever follow it | its own |
 | together, times | nobody being apart, for as long as one would be waited for now | the same |
@@ -69,7 +69,8 @@ def _suspicion(state: ReplicaState, now: int) -> dict[TimerKey, int]:
     if primary is not None and primary.status is not None and primary.status.recovering:
         wanted["recovering", views.view] = delay
     for key, since in state.requests.due.items():
-        wanted["due", views.view, key] = since + PATIENCE * delay - now
+        patience = PATIENCE * delay + performance.expected(state)
+        wanted["due", views.view, key] = since + patience - now
         break
     doublings = min(state.timers.fired.get("apart", 0), APART_DOUBLINGS)
     if views.moving(views.view + 1):
@@ -87,7 +88,7 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
             retransmission.tick(state, turn)
         case "fetch":
             retransmission.fetch_again(state, turn)
-        case "request" | "due" | "apart" if not state.views.active:
+        case "request" | "due" | "recovering" | "apart" if not state.views.active:
             pass  # another of them fired before, in this turn
         case "request":
             view_change.suspect(state, turn, "the oldest waiting request timed out")

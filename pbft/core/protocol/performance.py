@@ -14,7 +14,12 @@ from pbft.core.turn import Turn
 from pbft.core.verified import Body
 
 EXPECTED_PART = 4
-"""A request that is due is expected to be served within T over this, on average."""
+"""A request that is due is expected to be served within T over this, on average, ..."""
+EXPECTED_ECHOES = 8
+"""... or within so many times the echo: what another backup takes to vote for what we vote for. A
+primary that is slow for some must show its batch early to two of them, and then their echo is
+quick; where everybody is slow, and the primary with them, it is not."""
+ECHOES = 16
 MAX_DEBT = 4
 """In T: what a client's requests may exceed that by, together."""
 QUICK_TURNS = 64
@@ -32,6 +37,8 @@ def proposed(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Bo
     """Note what a batch holds, and whom it passed over though they have waited for long."""
     requests, config, now = state.requests, state.config, turn.now.monotonic
     state.log.next_sequence = max(state.log.next_sequence, sequence + 1)
+    if not state.is_primary:
+        state.pace.voted[sequence] = now
     newest = 0
     for request in body.requests:
         key = (request.message.client, request.message.timestamp)
@@ -57,6 +64,7 @@ def watch(state: ReplicaState, turn: Turn) -> bool:
         requests.wait_anew()
         return False
     _begin(state)
+    _listen(state, now)
     if requests.served and not state.is_primary:
         _judge(state, now)
     requests.served.clear()
@@ -81,6 +89,17 @@ def _begin(state: ReplicaState) -> None:
     if pace.view != state.views.view:
         pace.replaced += pace.slow
         pace.view, pace.debt, pace.quick, pace.slow = state.views.view, {}, 0, False
+        pace.voted = {}
+
+
+def _listen(state: ReplicaState, now: int) -> None:
+    """Note the echo of our votes: from f others, so that f liars among them cannot delay it."""
+    pace = state.pace
+    for sequence, at in list(pace.voted.items()):
+        slot = state.log.slots.get(sequence)
+        if slot is None or len(slot.prepares.keys() - {state.me}) >= state.config.f:
+            pace.echoes = [*pace.echoes[1 - ECHOES :], now - at]
+            del pace.voted[sequence]
 
 
 def _next_batch_is_due(state: ReplicaState, now: int) -> None:
@@ -98,9 +117,11 @@ def _next_batch_is_due(state: ReplicaState, now: int) -> None:
 
 def expected(state: ReplicaState) -> int:
     """How long a due request may take on average (ns). Among f+1 primaries one is correct: if none
-    is quick enough, twice as much is expected."""
-    doublings = state.pace.replaced // (state.config.f + 1)
-    return (state.config.request_timeout_ns // EXPECTED_PART) << min(doublings, 2)
+    is quick enough, twice as much is allowed."""
+    doublings = min(state.pace.replaced // (state.config.f + 1), 2)
+    echoes = sorted(state.pace.echoes) or [0]
+    allowed = (state.config.request_timeout_ns // EXPECTED_PART) << doublings
+    return max(allowed, EXPECTED_ECHOES * echoes[len(echoes) // 2])
 
 
 def _judge(state: ReplicaState, now: int) -> None:
@@ -109,12 +130,13 @@ def _judge(state: ReplicaState, now: int) -> None:
     for client, since in state.requests.served:
         longest[client] = max(longest.get(client, 0), now - since)
     longest[EVERYBODY] = sum(longest.values()) // len(longest)
+    enough = expected(state)
     for client, waited in longest.items():
         most = min(waited, state.config.request_timeout_ns)
-        debt = pace.debt.pop(client, 0) + most - expected(state)
+        debt = pace.debt.pop(client, 0) + most - enough
         if debt > 0:
             pace.debt[client] = debt
-    pace.quick = pace.quick + 1 if 2 * longest[EVERYBODY] <= expected(state) else 0
+    pace.quick = pace.quick + 1 if 2 * longest[EVERYBODY] <= enough else 0
     if pace.quick >= QUICK_TURNS:
         pace.quick = pace.replaced = 0
 

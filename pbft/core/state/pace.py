@@ -7,7 +7,7 @@ quick for a while is no credit for what is slow later.
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import ClientId, View
+from pbft.core.ids import ClientId, SequenceNumber, View
 
 
 @dataclass(slots=True)
@@ -17,6 +17,10 @@ class Pace:
     debt: dict[ClientId, int] = field(default_factory=dict)
     """Nanoseconds, by client and, under the empty name, of all; those that owe nothing are left
     out."""
+    voted: dict[SequenceNumber, int] = field(default_factory=dict)
+    """When we prepared what no f other backups have prepared yet (monotonic ns)."""
+    echoes: list[int] = field(default_factory=list)
+    """How long after our own vote theirs came, of the last numbers (ns)."""
     slow: bool = False
     """Some debt is too large: we ask the others whether they find so too."""
     replaced: int = 0

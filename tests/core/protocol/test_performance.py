@@ -2,6 +2,7 @@
 
 from pbft.core.effects import Effects, ViewChangeStarted
 from pbft.core.messages import Request, Signed, Status
+from pbft.core.wire import batch_digest
 from tests.core.lab import CLIENTS, Lab, of_type
 
 SLOW = Status(0, True, 0, 0, False, True)
@@ -41,7 +42,7 @@ def test_a_request_that_was_due_waits_two_timeouts_at_most_also_behind_others() 
     for number in (1, 2):
         assert suspicions(lab.idle(0.9)) == 0
         decide(lab, number, requests[number - 1])
-    assert suspicions(lab.idle(0.15)) == 0
+    assert suspicions(lab.idle(0.4)) == 0
     assert suspicions(lab.idle(0.1)) == 1
 
 
@@ -105,10 +106,11 @@ def test_batches_with_room_that_leave_a_request_out_make_it_due() -> None:
     lab.feed(lab.proposal(0, 1, batches[0]), *requests, lab.request(1, client="bob"), peer=0)
     for number in range(1, 39):
         lab.feed(lab.proposal(0, number + 1, batches[number]), peer=0)
+        lab.feed(lab.prepare(3, 0, number + 1, batch_digest(batches[number])))
         lab.settle(number, batch=batches[number - 1])
         if suspicions(lab.idle(0.1)):
             break
-    assert 2.2 <= (lab.now - begun) / 1e9 <= 2.5
+    assert 2.5 <= (lab.now - begun) / 1e9 <= 2.7
 
 
 def test_it_takes_f_plus_1_replicas_of_this_view_to_replace_a_slow_primary() -> None:
@@ -185,3 +187,28 @@ def test_what_a_view_change_has_delayed_is_due_only_from_its_end() -> None:
     assert suspicions(lab.idle(0.9)) == 0
     decide(lab, 2, second, view=2)
     assert not finds_it_slow(lab)
+
+
+def serve_with_echo(lab: Lab, numbers: range, echoes: tuple[float, ...]) -> None:
+    """Each request executes 0.9 T after it came; the other backups' votes come so late."""
+    for number in numbers:
+        echo = echoes[number % len(echoes)]
+        request = lab.request(number)
+        lab.feed(request)
+        lab.idle(0.9 - echo)
+        batch = lab.batch(request)
+        lab.feed(lab.proposal(0, number, batch), peer=0)
+        lab.idle(echo)
+        lab.settle(number, batch=batch)
+
+
+def test_where_everybody_is_slow_more_is_allowed_to_the_primary() -> None:
+    lab = Lab(checkpoint_interval=64, window=128)
+    serve_with_echo(lab, range(1, 30), (0.12,))
+    assert not finds_it_slow(lab)
+
+
+def test_a_primary_cannot_make_everybody_look_slow_by_telling_each_first_in_turn() -> None:
+    lab = Lab(checkpoint_interval=64, window=128)
+    serve_with_echo(lab, range(1, 30), (0.8, 0.0, 0.0))
+    assert finds_it_slow(lab)
