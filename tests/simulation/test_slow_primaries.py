@@ -54,7 +54,7 @@ def waits(seed: int, traitor: str | None) -> tuple[Report, list[float]]:
 
 REACHED = {
     "slow-20%": (0, 0.08),
-    "slow-40%": (0, 0.04),
+    "slow-40%": (1, 0.06),
     "slow-60%": (1, 0.25),
     "slow-90%": (1, 0.3),
     "slow-110%": (1, 0.35),
