@@ -1,8 +1,9 @@
 """`pbft bench`: throughput and latency of real replica processes, with every condition beside it.
 
 Three figures are taken in one run, so that they can be compared on any machine: V (one core's
-Ed25519 verifications per second), the service unreplicated, and the service replicated; the last,
-where both are asked for, with durable records and beside it with records in memory.
+Ed25519 verifications per second), the service unreplicated, and the service replicated. The last,
+where both are asked for, with durable records and with records in memory: two clusters that are
+loaded in turns, so that what else the machine does meets both.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from pbft.cli.benchmark import machine
 from pbft.cli.benchmark.load import KEYS, MAX_PAYLOAD, MIN_PAYLOAD, Caller, Measurement, measure
@@ -29,6 +30,9 @@ from pbft.transport.loop import run as run_loop
 OPENED_TOGETHER = 8
 UP_ATTEMPTS = 40
 MAX_OUTSTANDING = 100_000
+TURNS = 5
+"""Where two clusters are compared, each is loaded so many times for its part of the seconds."""
+Kind: TypeAlias = Durability | None
 DURABILITIES: dict[str, tuple[Durability, ...]] = {
     "fsync": ("fsync",),
     "memory": ("memory",),
@@ -71,10 +75,10 @@ def run(args: argparse.Namespace) -> int:
     before = machine.verifications_per_second()
     kinds = DURABILITIES[args.durability]
     with tempfile.TemporaryDirectory() as scratch:
-        alone, _ = run_loop(_bench(Path(scratch) / "alone", args, None))
-        runs = {kind: run_loop(_bench(Path(scratch) / kind, args, kind)) for kind in kinds}
+        alone, _ = run_loop(_bench(Path(scratch), args, (None,)))[None]
+        runs = run_loop(_bench(Path(scratch), args, kinds))
     v = max(before, machine.verifications_per_second())
-    by_durability = {kind: {**_figures(result, v), **seen} for kind, (result, seen) in runs.items()}
+    by_durability = {kind: {**_figures(runs[kind][0], v), **runs[kind][1]} for kind in kinds}
     figures = {
         **by_durability[kinds[0]],
         "v_per_second": round(v),
@@ -130,41 +134,56 @@ def _show(figures: dict[str, Any]) -> None:
 # -- one measurement ----------------------------------------------------------------------------
 
 
+class _Bed(NamedTuple):
+    """Processes that run and clients that are open; of the service alone, only callers."""
+
+    cluster: ProcessCluster
+    clients: Sequence[Client]
+    callers: Sequence[Caller]
+
+
 async def _bench(
-    directory: Path, args: argparse.Namespace, durability: Durability | None
-) -> tuple[Measurement, dict[str, Any]]:
-    """Start the processes (replicas of this durability, or the service alone), open the clients,
-    measure; what else there was to see."""
-    warm_up = min(1.0, args.seconds)
+    scratch: Path, args: argparse.Namespace, kinds: Sequence[Kind]
+) -> dict[Kind, tuple[Measurement, dict[str, Any]]]:
+    """By durability (none: the service alone) what was measured and what else there was to see."""
+    turns = TURNS if len(kinds) > 1 else 1
+    seconds, warm_up = args.seconds / turns, min(1.0, args.seconds) / turns
     async with AsyncExitStack() as stack:
-        cluster = stack.enter_context(
-            ProcessCluster(
-                directory,
-                n=args.replicas,
-                clients=args.clients,
-                durability=durability or "memory",
-            )
+        beds = {kind: await _bed(stack, scratch / str(kind), args, kind) for kind in kinds}
+        measured = {kind: Measurement(0.0) for kind in kinds}
+        for _ in range(turns):
+            for kind, bed in beds.items():
+                part = await measure(
+                    bed.callers, args.outstanding, args.payload, warm_up=warm_up, seconds=seconds
+                )
+                bed.cluster.check()
+                measured[kind] = measured[kind].joined(part)
+        return {
+            kind: (measured[kind], await _seen(bed.cluster, bed.clients, args) if kind else {})
+            for kind, bed in beds.items()
+        }
+
+
+async def _bed(
+    stack: AsyncExitStack, directory: Path, args: argparse.Namespace, kind: Kind
+) -> _Bed:
+    """Started and opened; it ends with the stack."""
+    cluster = stack.enter_context(
+        ProcessCluster(
+            directory, n=args.replicas, clients=args.clients, durability=kind or "memory"
         )
-        callers: Sequence[Caller]
-        if durability is not None:
-            cluster.start()
-            clients = [Client(directory, identity=f"client-{i}") for i in range(args.clients)]
-            await _open(stack, clients)
-            await _until_up(cluster, clients[0])
-            callers = clients
-        else:
-            cluster.start_unreplicated()
-            plain = [
-                UnreplicatedClient(directory, identity=f"client-{i}") for i in range(args.clients)
-            ]
-            await _open(stack, plain)
-            clients, callers = [], plain
-        measured = await measure(
-            callers, args.outstanding, args.payload, warm_up=warm_up, seconds=args.seconds
-        )
-        cluster.check()
-        seen = await _seen(cluster, clients, args, warm_up) if durability else {}
-        return measured, seen
+    )
+    names = [f"client-{i}" for i in range(args.clients)]
+    if kind is None:
+        cluster.start_unreplicated()
+        plain = [UnreplicatedClient(directory, identity=name) for name in names]
+        await _open(stack, plain)
+        return _Bed(cluster, [], plain)
+    cluster.start()
+    clients = [Client(directory, identity=name) for name in names]
+    await _open(stack, clients)
+    await _until_up(cluster, clients[0])
+    return _Bed(cluster, clients, clients)
 
 
 async def _open(
@@ -188,7 +207,7 @@ async def _until_up(cluster: ProcessCluster, client: Client) -> None:
 
 
 async def _seen(
-    cluster: ProcessCluster, clients: Sequence[Client], args: argparse.Namespace, warm_up: float
+    cluster: ProcessCluster, clients: Sequence[Client], args: argparse.Namespace
 ) -> dict[str, Any]:
     config = cluster.cluster.config
     report = await report_of(clients[0], 0, 2.0)
@@ -204,7 +223,7 @@ async def _seen(
             "f": config.f,
             "quorum": config.quorum,
             "seconds": args.seconds,
-            "warm_up_seconds": warm_up,
+            "warm_up_seconds": min(1.0, args.seconds),
             "service": f"key-value put, {KEYS} keys",
             "authentication": (
                 "Ed25519 on every request and vote, Noise KK sealed links;"

@@ -33,6 +33,14 @@ class Measurement:
     def ops_per_second(self) -> float:
         return len(self.latencies) / self.seconds
 
+    def joined(self, other: "Measurement") -> "Measurement":
+        """Both, as one."""
+        return Measurement(
+            self.seconds + other.seconds,
+            self.latencies + other.latencies,
+            self.failed + other.failed,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Window:
