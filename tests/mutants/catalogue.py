@@ -734,7 +734,7 @@ STATE = (
         f"{PROTOCOL}/witness.py",
         "        known.votes.add(message, raw)\n",
         "        pass\n",
-        f"{L}::test_t35_a_replica_that_forgot_its_votes_is_told",
+        f"{L}::test_t35_surplus_votes_that_are_never_verified_are_kept_all_the_same",
     ),
     *LOST_DISK,
     mutant(
