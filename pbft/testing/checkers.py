@@ -58,6 +58,8 @@ class Checkers:
         self._entered: dict[tuple[ReplicaId, int], bytes] = {}
         self._durable: dict[ReplicaId, Durable] = {}
         self._acknowledged: dict[ReplicaId, SequenceNumber] = {}
+        self._left: dict[ReplicaId, int] = {}
+        """The view that each replica's last VIEW-CHANGE moved to: it votes in none before (T22)."""
         self._commits: dict[ReplicaId, dict[SequenceNumber, int]] = {}
         """The view of each replica's last COMMIT for a number."""
         self._oracle = oracle
@@ -76,6 +78,12 @@ class Checkers:
         self._durable[replica] = Durable()
         for record in records:
             self.durable(replica, record)
+
+    def forgot(self, replica: ReplicaId) -> None:
+        """It has lost its disk and recovers: it begins again from nothing, but what it has said is
+        said: a vote against that, or in a view that it has left, is one too many (T35)."""
+        self._views.pop(replica, None)
+        self._acknowledged.pop(replica, None)
 
     # -- events -------------------------------------------------------------------------------
 
@@ -174,7 +182,10 @@ class Checkers:
             self._commits.setdefault(replica, {})[message.sequence] = message.view
         if isinstance(message, ViewChange) and message.replica == replica:
             self._moves(replica, message)
+            self._left[replica] = max(message.view, self._left.get(replica, 0))
         for place, statement, need in _statements(replica, send):
+            if _in_view(place) < self._left.get(replica, 0) and place not in self._votes:
+                self.complain(f"votes: replica {replica} votes in a view that it left: {place[:3]}")
             if self._votes.setdefault(place, statement) != statement:
                 self.complain(f"votes: replica {replica} contradicts itself about {place[:4]}")
             if need not in self._durable.setdefault(replica, Durable()).said:
@@ -216,6 +227,12 @@ def _statements(replica: ReplicaId, send: Send) -> list[Statement]:
             move = (type(message), message.view, replica)
             return [(move, send.data, (type(message), send.data))]
     return []
+
+
+def _in_view(place: tuple[object, ...]) -> float:
+    """The view of a vote in the normal case; of any other, no view at all."""
+    view = place[1] if place[0] in (PrePrepare, Prepare, Commit) else None
+    return view if isinstance(view, int) else float("inf")
 
 
 def requests_of(checkers: Checkers, body: bytes) -> list[bytes]:

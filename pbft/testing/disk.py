@@ -20,10 +20,13 @@ import msgspec
 
 from pbft.core.errors import PbftError
 from pbft.core.journal import Put, read, writes
-from pbft.core.records import AnyRecord
+from pbft.core.records import AnyRecord, Recovering
 
 Row = tuple[bytes, bytes, bool]
 """A put (key, value, True) or a drop (first key, last key, False)."""
+
+Copy = tuple[dict[bytes, bytes], int]
+"""The entries, and the checksum over all."""
 
 _rows = msgspec.msgpack.Decoder(list[Row])
 SEAL = 32
@@ -110,6 +113,20 @@ class Disk:
             case Harm.MISSING:
                 self._entries, self._replaced, self._sum = {}, {}, 0
         return True
+
+    def copy(self) -> "Copy":
+        """All that is durable, as a backup holds it."""
+        return dict(self._entries), self._sum
+
+    def put_back(self, copy: "Copy | None") -> None:
+        """Another disk, which holds `copy`, or nothing."""
+        entries, self._sum = copy or ({}, 0)
+        self._entries, self._replaced, self._frames = dict(entries), {}, []
+
+    def forget(self) -> None:
+        """What `pbft recover` does."""
+        self.put_back(None)
+        self.sync(self.write([Recovering()]))
 
     def _left_of(self, frame: bytes) -> bytes:
         """A frame as the medium has it after a crash."""

@@ -39,6 +39,8 @@ class Host:
         """Until its disk is damaged, too: from then on it is one of the f."""
         self.refused = False
         """It has found its disk damaged, or its votes forgotten, and stays down."""
+        self.lost = False
+        """Its disk was lost or is older: what it says in that time may be held against it later."""
         self.disk = disk
         self.inbox: list[Packet] = []
         self.life = 0

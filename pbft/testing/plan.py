@@ -13,6 +13,7 @@ from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
 from pbft.testing.byzantine import ADVERSARIES
 from pbft.testing.disk import Harm
 from pbft.testing.failpoints import POINTS, Stop
+from pbft.testing.losses import Loss
 
 REAL_KEYS_EVERY = 16
 """Every so many seeds run on Ed25519 in place of tags."""
@@ -74,6 +75,7 @@ class Plan:
     crashes: list[Crash] = field(default_factory=list)
     stops: list[Stop] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
 
 
 def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
@@ -112,7 +114,21 @@ def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:
         partitions=[] if twins else _partitions(rng, replicas, gst),
         crashes=[] if twins else _crashes(rng, replicas, gst, chosen),
     )
-    return plan if excess else _with_disk_faults(plan)
+    return plan if excess else _with_losses(_with_disk_faults(plan))
+
+
+def _with_losses(plan: Plan) -> Plan:
+    """Drawn last of all, likewise: one whose disk is lost takes the place of a traitor."""
+    rng = random.Random(f"losses {plan.seed} {plan.config.n}")
+    if plan.damages or not plan.traitors or rng.random() < 0.75:
+        return plan
+    lost = rng.choice(sorted(plan.traitors))
+    traitors = {r: name for r, name in plan.traitors.items() if r != lost}
+    begin = rng.randrange(SECOND, plan.gst_ns)
+    end = begin + rng.randrange(SECOND // 10, SECOND)
+    copied = None if rng.random() < 0.3 else begin - rng.randrange(SECOND)
+    loss = Loss(lost, copied, begin, end, end + rng.randrange(SECOND // 2, 2 * SECOND))
+    return replace(plan, traitors=traitors, losses=[loss])
 
 
 def _with_disk_faults(plan: Plan) -> Plan:

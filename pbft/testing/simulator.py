@@ -26,6 +26,7 @@ from pbft.testing.clients import Clients, correct_names, faulty_names
 from pbft.testing.disk import Disk, DiskDamagedError
 from pbft.testing.failpoints import Boundary, Stops
 from pbft.testing.host import Driven, Host, Pending
+from pbft.testing.losses import schedule
 from pbft.testing.network import Network
 from pbft.testing.new_view_oracle import NewViewOracle
 from pbft.testing.plan import Damage, Plan, draw, termination_bound_ns
@@ -155,25 +156,31 @@ class Simulation:
         if self.now < self.plan.gst_ns or not all(w.done for w in self.workloads.values()):
             return False
         correct = [host for host in self.hosts if host.correct]
-        if not all(host.up for host in correct):
+        recovered = all(self.now > loss.recovered for loss in self.plan.losses)
+        if not (recovered and all(host.up for host in correct)):
             return False
         statuses = [host.replica.status() for host in correct]
-        return len({s.executed for s in statuses}) == 1 and not any(s.waiting for s in statuses)
+        calm = all(s.voting and not s.waiting for s in statuses)
+        return calm and len({s.executed for s in statuses}) == 1
 
     def _schedule_faults(self) -> None:
         for crash in self.plan.crashes:
             host = self.hosts[crash.replica]
-            self.at(crash.begin, lambda host=host: self._crash(host))  # type: ignore[misc]
-            self.at(crash.end, lambda host=host: self._restart(host))  # type: ignore[misc]
+            self.at(crash.begin, lambda host=host: self.crash(host))  # type: ignore[misc]
+            self.at(crash.end, lambda host=host: self.restart(host))  # type: ignore[misc]
         for damage in self.plan.damages:
             self.at(damage.begin, lambda damage=damage: self._harm(damage))  # type: ignore[misc]
+        for loss in self.plan.losses:
+            schedule(self, loss)
 
-    def _crash(self, host: Host) -> None:
+    def crash(self, host: Host) -> None:
+        """It dies here and now, if it runs."""
         if host.up:
             self.faults["crash"] += 1
             host.crash()
 
-    def _restart(self, host: Host) -> None:
+    def restart(self, host: Host) -> None:
+        """It begins again from its disk, if it is down and may."""
         if host.up or host.refused:
             return
         try:
@@ -184,6 +191,11 @@ class Simulation:
         self.faults["restart"] += 1
         self.checkers.restarted(host.number, host.replica.status().executed, records)
         self._wake(host)
+
+    def recovered(self, host: Host) -> None:
+        """The operator has had it recover."""
+        self.faults["recovered"] += 1
+        self.checkers.forgot(host.number)
 
     def _harm(self, damage: Damage) -> None:
         """From here on this replica counts among the f."""
@@ -210,9 +222,9 @@ class Simulation:
             return False
         self.faults["fail point"] += 1
         for each in self.hosts if stop.everyone else [host]:
-            self._crash(each)
+            self.crash(each)
             back = min(self.now + stop.down_ns, self.plan.gst_ns)
-            self.at(back, lambda each=each: self._restart(each))  # type: ignore[misc]
+            self.at(back, lambda each=each: self.restart(each))  # type: ignore[misc]
         return True
 
     # -- replicas -------------------------------------------------------------------------------
@@ -314,7 +326,8 @@ class Simulation:
     def _accused(self, host: Host, evidence: Evidence) -> None:
         if host.correct:
             self.faults["evidence"] += 1
-            if self.hosts[evidence.culprit].correct:
+            culprit = self.hosts[evidence.culprit]
+            if culprit.correct and not culprit.lost:
                 text = f"accountability: {evidence.kind} blames replica {evidence.culprit}"
                 self.checkers.complain(text)
 

@@ -155,5 +155,5 @@ class _NoNewViews(Simulation):
         statuses = [host.replica.status() for host in self.hosts]
         self.views_at_death = [status.view for status in statuses]
         primary = self.hosts[statuses[0].primary]
-        self._crash(primary)
-        self.at(self.now + 20 * SECOND, lambda: self._restart(primary))
+        self.crash(primary)
+        self.at(self.now + 20 * SECOND, lambda: self.restart(primary))
