@@ -28,7 +28,6 @@ Path: TypeAlias = bytes
 WIDTH = 16
 DEPTH = 41
 """Nibbles of a whole path: the region, and BLAKE2b-160 of the key."""
-HASH_BYTES = 20
 LEAF_MAX = 32
 LEAF_BYTES = 32 * 1024
 """Entries of a leaf, and bytes of their keys and values; one alone may be larger."""
@@ -82,8 +81,7 @@ class Place(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """`placed`: leaves of the newer map that the older one has not there; `removed`: the converse.
-    A changed leaf is in both. Both ascend by path."""
+    """`placed`: leaves that the older map has not there; `removed`: the converse; by path."""
 
     placed: list[Place]
     removed: list[Place]
@@ -91,7 +89,7 @@ class Difference(NamedTuple):
 
 def path_of(key: bytes) -> Path:
     """The whole path of a key."""
-    nibbles = blake2b(key, digest_size=HASH_BYTES).hexdigest().encode().translate(_NIBBLES)
+    nibbles = blake2b(key, digest_size=DEPTH // 2).hexdigest().encode().translate(_NIBBLES)
     return _STEPS[region_of(key)] + nibbles
 
 
@@ -190,8 +188,7 @@ class Snapshot:
         return None if node is None else node.entries.get(key)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All entries, in an order that depends on them alone. The live map must not be written
-        meanwhile."""
+        """All entries, in an order that depends on them alone; not to be written meanwhile."""
         for _, leaf in self.leaves():
             yield from leaf.entries.items()
 
@@ -317,16 +314,19 @@ class Trie(Snapshot):
             return old
         count = (value is not None) - (old is not None)
         weight = _weight(key, value) - _weight(key, old)
-        for depth, branch in enumerate(trail):
+        gathered = False
+        for depth, branch in enumerate(trail if count < 0 or weight < 0 else ()):
             if fits(branch.count + count, branch.weight + weight, depth):
                 entries = dict(Snapshot(branch).items())
-                trail = trail[:depth]
+                trail, gathered = trail[:depth], True
                 break
         if value is None:
             del entries[key]
         else:
             entries[key] = value
-        new = _build(dict(sorted(entries.items())), len(trail), self._owner)
+        if old is None or gathered:
+            entries = dict(sorted(entries.items()))
+        new = _build(entries, len(trail), self._owner)
         for depth in reversed(range(len(trail))):
             branch = self._own(trail[depth])
             branch.children[path[depth]] = new

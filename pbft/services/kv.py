@@ -130,9 +130,9 @@ class KeyValueService:
         raise KeyValueError("only a get or a scan can be answered outside the order")
 
     def _set(self, key: bytes, value: bytes) -> None:
-        before = self._state.size_bytes
         old = self._state.put(key, value)
-        if self._state.size_bytes > max(before, self._max_bytes):
+        grew = old is None or len(value) > len(old)
+        if grew and self._state.size_bytes > self._max_bytes:
             raise KeyValueError(f"the store is full ({self._max_bytes} bytes): delete something")
         if old is None and self._keys is not None:
             self._keys.add(key)
