@@ -134,3 +134,16 @@ def test_the_second_reading_of_section_4_4_agrees_and_objects(lab: Lab) -> None:
     for message in wrong:
         signer = lab._signers[message.replica]
         assert oracle.complaint(signer.sign(message).raw) is not None
+
+
+def test_a_vote_in_a_view_that_was_left_is_flagged_unless_it_was_cast_before(
+    lab: Lab, checkers: Checkers
+) -> None:
+    early, late = lab.prepare(1, 0, 1, ONE), lab.prepare(1, 0, 2, ONE)
+    move, beyond = lab.view_change(1, 2), lab.prepare(1, 2, 2, TWO)
+    for vote in (early, move, early, beyond):
+        checkers.sent(1, Send((0,), vote.raw, vote.message))
+    assert not [each for each in checkers.complaints if "it left" in each]
+    checkers.forgot(1)
+    checkers.sent(1, Send((0,), late.raw, late.message))
+    assert len([each for each in checkers.complaints if "it left" in each]) == 1

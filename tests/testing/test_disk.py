@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pbft.core.records import Acknowledged, AnyRecord, Began, Snapshotted, Stabilised
+from pbft.core.records import Acknowledged, AnyRecord, Began, Recovering, Snapshotted, Stabilised
 from pbft.testing.disk import Disk, DiskDamagedError, Harm
 
 
@@ -84,3 +84,20 @@ def test_a_missing_file_is_an_empty_disk() -> None:
 
 def test_an_empty_disk_cannot_be_harmed() -> None:
     assert not any(Disk(random.Random(0)).damage(harm) for harm in Harm)
+
+
+def test_a_copy_put_back_is_whole_and_old_and_recovery_leaves_one_record() -> None:
+    disk = Disk(random.Random(1))
+    disk.sync(disk.write([Began()]))
+    copy = disk.copy()
+    disk.sync(disk.write([Acknowledged(5)]))
+    disk.write([Acknowledged(6)])
+    disk.put_back(copy)
+    assert disk.read() == [Began()]
+    disk.sync(disk.write([Acknowledged(7)]))
+    disk.crash()
+    assert disk.read() == [Began(), Acknowledged(7)]
+    disk.put_back(None)
+    assert disk.read() == []
+    disk.forget()
+    assert disk.read() == [Recovering()]
