@@ -5,14 +5,16 @@ more: T/4 until the client asks all replicas, and T/4 from then on; what is slow
 Fault-free runs of the same seeds say what the cluster can do.
 """
 
+import random
 from dataclasses import replace
 from functools import cache
 
 import pytest
 
+from pbft.core.authentication import Authentication
 from pbft.core.effects import Event, Send, ViewChangeStarted
-from pbft.core.ids import SECOND, Principal
-from pbft.core.messages import NewView, Proposal
+from pbft.core.ids import MILLISECOND, SECOND, Principal
+from pbft.core.messages import NewView, Proposal, Request
 from pbft.testing.byzantine import PACING
 from pbft.testing.plan import Plan, draw
 from pbft.testing.simulator import Report, Simulation
@@ -80,6 +82,18 @@ def test_the_floor_holds_and_who_is_below_it_is_replaced(seed: int, traitor: str
     assert _reached(without, means) >= ratio
     for well, now in zip(without, means, strict=True):
         assert now <= well + 1 / 2 + (4 + 1 + 1) * len(means) / CALLS
+
+
+@pytest.mark.parametrize("pair", [("slow-60%", "starve-one"), ("fail-views", "fail-views")])
+def test_two_of_seven_in_turn_are_replaced_in_turn(pair: tuple[str, str]) -> None:
+    """T for the first, 2T for the second that fails its view, and time for two view changes."""
+    plan = replace(calm(3, None), traitors=dict(enumerate(pair)))
+    plan = replace(plan, config=replace(plan.config, n=7))
+    simulation = Simulation(plan)
+    report = simulation.run()
+    assert (report.finished, report.violations) == (True, [])
+    assert {host.replica.status().view for host in simulation.hosts} == {2}
+    assert report.longest_wait_ns < 5 * T
 
 
 def _reached(without: list[float], means: list[float]) -> float:
@@ -157,3 +171,44 @@ class _NoNewViews(Simulation):
         primary = self.hosts[statuses[0].primary]
         self.crash(primary)
         self.at(self.now + 20 * SECOND, lambda: self.restart(primary))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_client_that_floods_deposes_nobody_and_starves_nobody(seed: int) -> None:
+    """More requests than can be ordered, each to some of the replicas and in another order: who
+    waits behind them is not due, and each replica lets only so many of one client wait."""
+    plan = replace(calm(seed, None), faulty_clients=1, gst_ns=8 * SECOND)
+    (_, without) = waits(seed, None)
+    simulation = _Flooded(plan)
+    assert _reasons(simulation) == []
+    waited = [
+        (at - work.asked[call]) / T
+        for work in simulation.workloads.values()
+        for call, at in work.answered_at.items()
+    ]
+    assert simulation.flooded > 5000
+    assert sum(waited) / len(waited) < 10 * sum(without) / len(without)
+
+
+class _Flooded(Simulation):
+    """For five seconds one client sends eight requests every five milliseconds."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._flood = Authentication(
+            plan.config.cluster_id, self._signers["mallory-0"], self._verifier
+        )
+        self._dice = random.Random(f"flood {plan.seed}")
+        self.flooded = 0
+        for step in range(1000):
+            self.at(SECOND + step * 5 * MILLISECOND, lambda step=step: self._pour(step))  # type: ignore[misc]
+
+    def _pour(self, step: int) -> None:
+        stamps = list(range(1 + 8 * step, 9 + 8 * step))
+        self._dice.shuffle(stamps)
+        for stamp in stamps:
+            signed = self._flood.sign(Request("mallory-0", stamp, (b"flood",)))
+            to = tuple(self._dice.sample(range(4), self._dice.randrange(1, 5)))
+            self.checkers.signed_by_clients.add(("mallory-0", stamp))
+            self.post("mallory-0", Send(to, signed.raw, signed.message))
+            self.flooded += 1
