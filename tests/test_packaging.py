@@ -86,7 +86,15 @@ def test_the_metadata_names_the_command_and_what_users_need(wheel: zipfile.ZipFi
     entry_points = wheel.read(f"{info}/entry_points.txt").decode()
     needed = {Requirement(each).name for each in metadata.get_all("Requires-Dist", [])}
     assert "pbft = pbft.cli.main:main" in entry_points
-    assert needed == {"asyncio-dgram", "cryptography", "msgspec", "pynacl", "rich", "uvloop"}
+    assert needed == {
+        "asyncio-dgram",
+        "cryptography",
+        "msgspec",
+        "pynacl",
+        "rich",
+        "sortedcontainers",
+        "uvloop",
+    }
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata.get_all("Provides-Extra") is None
 

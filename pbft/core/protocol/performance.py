@@ -4,7 +4,7 @@ Each request is *due* from the moment at which a correct primary would have prop
 room in the pipeline; or a batch left it out that had room for it, or held what came much later;
 or nothing else has waited longer. Waiting behind others is nobody's fault and does not count.
 `deadlines` gives each due request T. Below that, whoever is served in more than T/4 on average
-runs up a debt, and f+1 replicas that see one too large move on. Why so: docs/decisions/012.
+runs up a debt, and f+1 replicas that see one too large move on. Why so: docs/decisions/013.
 """
 
 from pbft.core.ids import SequenceNumber
