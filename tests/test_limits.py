@@ -1,0 +1,48 @@
+"""The table of limits names all of them, and nothing that is gone."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from pbft import node, outbox, sqlite_store
+from pbft.core.config import Configuration
+from pbft.core.protocol import execution, ordering, recovery, retransmission, state_transfer
+from pbft.core.state import checkpoints, peers, replica_state
+from pbft.crypto.link_state import LinkLimits
+from pbft.transport import bulk, endpoint, reassembly, udp
+
+TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
+NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
+MODULES = (
+    *(node, outbox, sqlite_store, bulk, endpoint, reassembly, udp),
+    *(execution, ordering, recovery, retransmission, state_transfer),
+    *(checkpoints, peers, replica_state),
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Configuration, endpoint.EndpointLimits, udp.IngressLimits, LinkLimits],
+    ids=lambda kind: kind.__name__,
+)
+def test_every_field_is_in_the_table(kind: type) -> None:
+    names = {field.name for field in fields(kind)}
+    assert names - NAMED - {"ingress"} == set()
+
+
+def test_every_constant_in_the_table_is_one() -> None:
+    known = {name for module in MODULES for name in vars(module)}
+    known |= {"MAX_REPLICAS", "MAX_MESSAGE_BYTES", "MAX_FILE_BYTES", "WINDOW", "ROUNDS_PER_TURN"}
+    assert {name for name in NAMED if name.isupper()} - known == set()
+
+
+def test_the_defaults_of_the_protocol_are_those_in_the_table() -> None:
+    """Where a row is about one field alone."""
+    rows = re.findall(r"\| `(\w+)` \(protocol\) \| ([\d,.]+)(?: (MiB|KiB|s))? \|", TABLE)
+    units = {"MiB": 2**20, "KiB": 2**10, "s": 10**9, "": 1}
+    assert len(rows) >= 12
+    for name, number, unit in rows:
+        default = Configuration.__dataclass_fields__[name].default
+        assert int(number.replace(",", "")) * units[unit] == default, name
