@@ -22,8 +22,8 @@ from typing import TypeAlias, TypeVar
 
 from pbft.core.errors import ConfigurationError, StorageError
 from pbft.core.ids import ReplicaId
-from pbft.core.journal import Drop, Put, Write, read, writes
-from pbft.core.records import AnyRecord
+from pbft.core.journal import Drop, Put, Write, writes
+from pbft.core.records import AnyRecord, decode_record
 
 FORMAT = b"3"
 CHECKSUM_BYTES = 16
@@ -115,22 +115,22 @@ class SqliteStore:
             raise
 
     def load(self) -> Sequence[AnyRecord]:
-        """All that is held, verified. Raises `StorageError` and `RecordError`."""
-        entries: list[tuple[bytes, bytes]] = []
+        """All that is held, verified, by key. Raises `StorageError` and `RecordError`."""
+        records: list[AnyRecord] = []
         total = 0
         try:
-            for key, value, *halves in self._db.execute("SELECT * FROM journal"):
+            for key, value, *halves in self._db.execute("SELECT * FROM journal ORDER BY key"):
                 checksum = _checksum(key, value)
                 if _halves(checksum) != tuple(halves):
                     raise self._unreadable("a row does not match its checksum")
                 total ^= checksum
-                entries.append((key, value))
+                records.append(decode_record(value))  # at once: the state is in memory once
             totals = self._db.execute("SELECT high, low FROM total").fetchall()
         except sqlite3.Error as error:
             raise self._unreadable(str(error)) from None
         if totals != [_halves(total)]:
             raise self._unreadable("a row is missing or older than the others")
-        return read(entries)
+        return records
 
     def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]":
         """Done once `records`, and all that were appended before, are on the disk. `StorageError`

@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from pbft.cli.figures import columns
+from pbft.core.errors import PbftError
 from tests.system import etcd
 
 PAYLOAD = 64
+
+
+class BenchError(PbftError):
+    """A run of `pbft bench` in which calls failed."""
 
 
 def bench(clients: int, outstanding: int, seconds: float, durability: str) -> dict[str, Any]:
@@ -26,7 +31,9 @@ def bench(clients: int, outstanding: int, seconds: float, durability: str) -> di
         *("--clients", str(clients), "--outstanding", str(outstanding)),
         *("--seconds", str(seconds), "--payload", str(PAYLOAD)),
     ]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    answer = subprocess.run(command, capture_output=True, text=True)
+    if answer.returncode:
+        raise BenchError(f"{' '.join(command[1:])} failed: {answer.stderr}\n{answer.stdout}")
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])["by_durability"]
     return found
 
