@@ -22,8 +22,8 @@ from typing import TypeAlias, TypeVar
 
 from pbft.core.errors import ConfigurationError, StorageError
 from pbft.core.ids import ReplicaId
-from pbft.core.journal import Drop, Put, Write, writes
 from pbft.core.records import AnyRecord, decode_record
+from pbft.journal import Drop, Put, Write, writes
 
 FORMAT = b"3"
 CHECKSUM_BYTES = 16

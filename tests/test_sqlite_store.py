@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pbft.core.errors import ConfigurationError, StorageError
-from pbft.core.journal import Drop, Put, Write
 from pbft.core.records import AnyRecord, Began, Snapshotted, Stabilised
+from pbft.journal import Drop, Put, Write
 from pbft.sqlite_store import LOG_BYTES, STATEMENT_ROWS, SqliteStore, folded
 from pbft.store import Store
 from tests.cli.command import ROOT

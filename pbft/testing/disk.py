@@ -19,8 +19,8 @@ from enum import Enum
 import msgspec
 
 from pbft.core.errors import PbftError
-from pbft.core.journal import Put, read, writes
 from pbft.core.records import AnyRecord, Recovering
+from pbft.journal import Put, read, writes
 
 Row = tuple[bytes, bytes, bool]
 """A put (key, value, True) or a drop (first key, last key, False)."""

@@ -11,7 +11,6 @@ from pbft.core.authentication import Authentication, Ed25519Verifier
 from pbft.core.config import Configuration
 from pbft.core.effects import Effects, Executed
 from pbft.core.ids import Instant, Packet, Principal
-from pbft.core.journal import Put, read, writes
 from pbft.core.messages import (
     AnyMessage,
     Batch,
@@ -35,6 +34,7 @@ from pbft.core.replica import Replica
 from pbft.core.service import Context, State
 from pbft.core.wire import batch_digest, encode_body, encode_link
 from pbft.crypto.signing import SigningKey
+from pbft.journal import Put, read, writes
 
 CLUSTER = b"tests/core/lab.."
 WALL = 1_700_000_000_000_000_000

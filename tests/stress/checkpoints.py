@@ -16,13 +16,13 @@ import time
 from collections.abc import Callable
 
 import pbft.core.replica as core
-from pbft.core.journal import writes
 from pbft.core.protocol import checkpointing
 from pbft.core.records import Leaf, Snapshotted
 from pbft.core.service import Context
 from pbft.core.state.machine import Machine
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
+from pbft.journal import writes
 from pbft.services.kv import KeyValueService, Put, encode
 from tests.core import lab as labs
 from tests.core.lab import Lab

@@ -1,9 +1,9 @@
 """State transfer: only what differs, from several sources, through lies, crashes and damage."""
 
 from pbft.core.effects import Installed, TransferStarted
-from pbft.core.journal import Put, writes
 from pbft.core.messages import Nodes
 from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, decode_record
+from pbft.journal import Put, writes
 from tests.core.carry import asked, lying, transfer, truly
 from tests.core.lab import Lab
 

@@ -1,10 +1,10 @@
 """The journal keeps exactly what a restart needs: the same replica comes back from it."""
 
 from pbft.core.ids import Instant
-from pbft.core.journal import Drop, Put, read, writes
 from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, Stabilised
 from pbft.core.replica import Replica
 from pbft.core.service import Context
+from pbft.journal import Drop, Put, read, writes
 from tests.core.lab import Journal, Lab
 
 
