@@ -106,6 +106,8 @@ class Run:
         self.account = Account()
         self.memory = Memory()
         self.kills = 0
+        self.down: int | None = None
+        """Killed, and not started again yet."""
         self._sink = () if sink is None else (str(sink),)
         self._parts = parts
         self._attackers = Processes(logs=cluster.directory)
@@ -136,7 +138,8 @@ class Run:
 
     def check(self) -> None:
         """Raises `ProcessError`, or `RuntimeError` where an attacker has given up."""
-        self.cluster.check()
+        if self.down is None:
+            self.cluster.check()
         for number, status in self._attackers.ended().items():
             words = self._attackers.last_words(number)
             raise RuntimeError(f"attacker {number} ended with {status}: {words}")
@@ -156,11 +159,18 @@ class Run:
         while True:
             await asyncio.sleep(every)
             victim = others[self.kills % len(others)]
+            self.down = victim
             self.cluster.kill(victim)
             self.kills += 1
             await asyncio.sleep(DOWN_SECONDS)
-            self.cluster.start(victim)
-            self.memory.begin(victim)
+            self.revive()
+
+    def revive(self) -> None:
+        """Start who was killed last, if that has not been done."""
+        if self.down is not None:
+            self.cluster.start(self.down)
+            self.memory.begin(self.down)
+            self.down = None
 
 
 @contextlib.asynccontextmanager
@@ -209,18 +219,11 @@ async def _worked(this: Run, workers: list[Worker], seconds: float, kill_every: 
     for task in beside:
         task.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
-    for each in HONEST:
-        if cluster_ended(this, each):
-            this.cluster.start(each)
+    this.revive()
     for worker in workers:
         worker.stopping = True
     await asyncio.gather(*work)
     return answered / passed
-
-
-def cluster_ended(this: Run, replica: int) -> bool:
-    """Killed when the time was up."""
-    return this.cluster.exit_status(replica) is not None
 
 
 async def _settle(this: Run, workers: list[Worker]) -> None:
