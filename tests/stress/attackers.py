@@ -188,9 +188,10 @@ async def replica(directory: Path, me: ReplicaId, sink: tuple[str, int] | None) 
         flood = asyncio.create_task(
             at_line_rate(node._ends[0], peers, ReplicaFlood(me, node, signing), sink)
         )
-        await asyncio.wait([running, flood], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([running, flood], return_when=asyncio.FIRST_COMPLETED)
         flood.cancel()
-        await asyncio.gather(running, flood, return_exceptions=True)
+        for task in done:
+            task.result()
 
 
 def garbage(directory: Path, targets: Sequence[ReplicaId], sink: tuple[str, int] | None) -> None:

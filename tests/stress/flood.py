@@ -194,14 +194,17 @@ async def run(
         cluster.start(*HONEST)
         for replica in HONEST:
             this.memory.begin(replica)
-        with this.attacked():
-            this.start_traitor()
-            async with callers(directory, this.account) as workers:
+        async with contextlib.AsyncExitStack() as after:
+            with this.attacked():
+                this.start_traitor()
+                workers = await after.enter_async_context(callers(directory, this.account))
                 rate = await _worked(this, workers, seconds, kill_every)
-                await _settle(this, workers)
-                async with Client(directory, identity=ONLOOKER) as onlooker:
-                    await until_level(onlooker, HONEST, LEVEL_SECONDS)
-                    report = await onlooker.status(SPARED, timeout=LEVEL_SECONDS)
+            this.cluster.check()
+            onlooker = await after.enter_async_context(Client(directory, identity=ONLOOKER))
+            await until_level(onlooker, HONEST, LEVEL_SECONDS)
+            for worker in workers:
+                await worker.read_back()
+            report = await onlooker.status(SPARED)
     gap = this.account.longest_gap()
     complaints = this.account.complaints
     return Outcome(rate, gap, this.kills, this.memory, complaints, report.status.drops)
@@ -224,13 +227,6 @@ async def _worked(this: Run, workers: list[Worker], seconds: float, kill_every: 
         worker.stopping = True
     await asyncio.gather(*work)
     return answered / passed
-
-
-async def _settle(this: Run, workers: list[Worker]) -> None:
-    """Everything that was acknowledged is read, still under attack."""
-    for worker in workers:
-        await worker.read_back()
-    this.check()
 
 
 def compared(directory: Path, args: argparse.Namespace) -> list[str]:
