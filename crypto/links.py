@@ -130,6 +130,11 @@ class Links:
             link.unheard_since = now
         return Outgoing(link.address, link.current.seal(plaintext))
 
+    def claimed(self, datagram: bytes) -> str | None:
+        """Whose session a datagram names; nothing has been checked."""
+        session = self._sessions.get(int.from_bytes(datagram[1:5], "big"))
+        return session.peer if session is not None and datagram[0] == TRANSPORT else None
+
     def receive(self, datagram: bytes, address: Address, now: int) -> Received:
         """Never raises, whatever the bytes."""
         if len(datagram) > SEAL_OVERHEAD - 1 and datagram[0] == TRANSPORT:

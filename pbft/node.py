@@ -28,6 +28,7 @@ from pbft.core.service import Service
 from pbft.core.status import ReplicaStatus
 from pbft.core.wire import MAX_MESSAGE_BYTES
 from pbft.crypto.keyfiles import Identity
+from pbft.nuisances import Nuisances
 from pbft.outbox import Outbox
 from pbft.store import MemoryStore, Store
 from pbft.transport.alarm import Alarm, instant
@@ -41,6 +42,8 @@ BURST_DATAGRAMS = 512
 HELD_PACKETS = 1024
 HELD_BYTES = 2 * MAX_MESSAGE_BYTES
 """What may wait for the core while the outbox is full; the protocol repeats what is dropped."""
+ANSWER_US = 100
+"""What answering a question about our status costs, about."""
 PENDING_BYTES = 256 * 1024
 BULK_BYTES = 2 * MAX_MESSAGE_BYTES
 """Of large messages sent to one other replica, kept for the fragments that get lost."""
@@ -99,6 +102,7 @@ class Node:
         self._alarm: Alarm | None = None
         self._outbox = Outbox(self._store, self._ring)
         self._heard: list[Packet] = []
+        self._nuisances = Nuisances()
         self._ends: tuple[Endpoint, ...] = ()
         self.serving = asyncio.Event()
         """Set once both sockets are bound."""
@@ -146,13 +150,17 @@ class Node:
     async def _turn(self, now: Instant) -> None:
         if self._outbox.waiting:
             await self._release(now.monotonic)
+        self._shun(now.monotonic)
         self._heard += (each for end in self._ends for each in self._absorb(end, now.monotonic))
         if self._outbox.full:
             self._heard = self._held_back(self._heard)
         else:
             packets, self._heard = self._heard, []
             if packets:
-                self._outbox.put(self._replica.receive(packets, now))
+                effects = self._replica.receive(packets, now)
+                for peer, cost in effects.nuisance.items():
+                    self._nuisances.charge(self._name(peer), cost, now.monotonic)
+                self._outbox.put(effects)
             deadline = self._replica.deadline
             if deadline is not None and deadline <= now.monotonic:
                 self._outbox.put(self._replica.expire(now))
@@ -161,6 +169,19 @@ class Node:
         for end in self._ends:
             end.expire(now.monotonic)
         await self._release(now.monotonic)
+
+    def _shun(self, now: int) -> None:
+        """Who makes us work for nothing is not heard for a while (FL5)."""
+        for end in self._ends:
+            for name, cost in end.nuisance.items():
+                self._nuisances.charge(name, cost, now)
+            end.nuisance.clear()
+        shunned = self._nuisances.shunned(now)
+        for end in self._ends:
+            end.shunned = shunned
+
+    def _name(self, peer: Principal) -> str:
+        return self._names[peer] if isinstance(peer, int) else peer
 
     def _held_back(self, packets: list[Packet]) -> list[Packet]:
         """While the disk is behind, what came first is kept, and questions are answered."""
@@ -212,6 +233,7 @@ class Node:
         if query is None:
             self._drops["malformed control message"] += 1
             return
+        end.nuisance[arrival.peer] += ANSWER_US
         end.post([arrival.peer], CONTROL, control.encode(self.status(query.nonce)))
 
     def _report(self, event: Event) -> None:

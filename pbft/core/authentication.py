@@ -56,6 +56,8 @@ class Authentication:
         self._verifier = verifier
         self._recent: set[Digest] = set()
         self._older: set[Digest] = set()
+        self.checks = 0
+        """Signatures that were really looked at."""
 
     def sign(self, message: M) -> Signed[M]:
         """`message` with our signature over its canonical body."""
@@ -70,6 +72,7 @@ class Authentication:
         if name in self._recent or name in self._older:
             return True
         signature, body = split_signed(raw)
+        self.checks += 1
         if not self._verifier.verify(sender(message), self._context + body, signature):
             return False
         self._remember(name)

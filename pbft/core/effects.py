@@ -107,3 +107,5 @@ class Effects(Struct):
     replies: list[Send] = []
     events: list[Event] = []
     evidence: list[Evidence] = []
+    nuisance: dict[Principal, int] = {}
+    """What messages of no use have cost, about, by who sent them (us)."""

@@ -77,6 +77,11 @@ CLOSING: tuple[Rule, ...] = (
 
 ROUNDS_PER_TURN = 16
 
+MESSAGE_US, CHECK_US, BYTES_PER_US = 5, 55, 1024
+"""What a message costs, about: to be decoded, for each signature that is checked, for its size."""
+NUISANCE_PER_TURN_US = 20_000
+"""What one peer may make us do for nothing, before the rest of what it sent is dropped unread."""
+
 
 class Replica:
     """One replica of the cluster, honest by construction: misbehaviour is built around it.
@@ -109,8 +114,12 @@ class Replica:
     def receive(self, packets: Sequence[Packet], now: Instant) -> Effects:
         """Absorb a burst, then act once. Any bytes may come; none raise."""
         turn = Turn(now, self._state.others)
+        nuisance = turn.effects.nuisance
         for packet in packets:
-            self._absorb(turn, packet)
+            if nuisance and nuisance.get(packet.peer, 0) > NUISANCE_PER_TURN_US:
+                self._state.drops["too much of no use in one turn"] += 1
+            else:
+                self._absorb(turn, packet)
         return self._act(turn)
 
     def expire(self, now: Instant) -> Effects:
@@ -126,6 +135,16 @@ class Replica:
         return 0 if self._again else self._state.timers.next()
 
     def _absorb(self, turn: Turn, packet: Packet) -> None:
+        """Take a message in, and charge its sender for what was of no use (FL5)."""
+        state = self._state
+        checks, drops = state.authentication.checks, state.drops.total()
+        kind = self._take_in(turn, packet)
+        if kind not in admission.ORDERING or state.drops.total() > drops:
+            effort = CHECK_US * (state.authentication.checks - checks)
+            cost = MESSAGE_US + len(packet.data) // BYTES_PER_US + effort
+            turn.charge(packet.peer, cost)
+
+    def _take_in(self, turn: Turn, packet: Packet) -> type | None:
         state = self._state
         try:
             message = decode(packet.data)
@@ -133,17 +152,18 @@ class Replica:
             reason = admission.refusal(state, packet.peer, message)
             if reason is not None:
                 state.drops[reason] += 1
-                return
+                return type(message)
             verified = self._ingress.verify(message, packet.data)
         except DecodeError:
             state.drops["malformed"] += 1
-            return
+            return None
         except DropError as rejected:
             state.drops[rejected.reason] += 1
             _blame(state, turn, rejected)
-            return
+            return None
         handler: Callable[..., Any] = admission.HANDLERS[type(message)]
         handler(state, turn, packet.peer, verified)
+        return type(message)
 
     def _act(self, turn: Turn) -> Effects:
         state = self._state

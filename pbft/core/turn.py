@@ -45,6 +45,11 @@ class Turn:
         """For people and checkers."""
         self.effects.events.append(event)
 
+    def charge(self, peer: Principal, cost_us: int) -> None:
+        """Note what `peer` made us do for nothing."""
+        nuisance = self.effects.nuisance
+        nuisance[peer] = nuisance.get(peer, 0) + cost_us
+
     def blame(self, evidence: Evidence) -> None:
         """Report what convicts a replica."""
         self.effects.evidence.append(evidence)

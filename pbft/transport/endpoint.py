@@ -25,6 +25,8 @@ from pbft.transport.udp import Address, IngressLimits, UdpSocket, resolve
 
 REASSEMBLY_AGE_NS = 10 * SECOND
 UNFINISHED_MESSAGES = 256
+FRAME_US = 3
+"""What a fragment costs, about: its sender is charged for it until its message is whole."""
 LOOK_NS = 100 * MILLISECOND
 """How often the links are asked whether a handshake is due: not with every turn."""
 
@@ -85,6 +87,10 @@ class Endpoint:
         """When gaps are to be asked about, or what was sent grows old."""
         self._send_at: int | None = None
         """When the pace lets more of a large message go."""
+        self.shunned: frozenset[str] = frozenset()
+        """Peers whose datagrams are dropped unopened, for now."""
+        self.nuisance: Counter[str] = Counter()
+        """What their frames have cost for nothing, by peer (us): whoever shuns empties it."""
         self.mismatched: set[str] = set()
         """Peers that run with another cluster file."""
 
@@ -195,6 +201,9 @@ class Endpoint:
         arrivals: list[Arrival] = []
         receive = self._links.receive
         for data, address in self._socket.take(most):
+            if self.shunned and self._links.claimed(data) in self.shunned:
+                self._drops["datagram of a peer that is a nuisance"] += 1
+                continue
             received = receive(data, address, now)
             if received.outgoing:
                 self._handshakes += received.outgoing
@@ -214,11 +223,14 @@ class Endpoint:
             found = unpack(payload)
         except FrameError:
             self._drops["malformed frames"] += 1
+            self.nuisance[peer] += FRAME_US
             return
         for frame in found:
             if isinstance(frame, Fragment):
                 whole = self._reassembly_of(peer).add(frame, now)
+                self.nuisance[peer] += FRAME_US
                 if whole is not None:
+                    self.nuisance[peer] -= FRAME_US * frame.parts
                     arrivals.append(Arrival(peer, frame.kind, whole))
                 else:
                     self._tend_before(now + ASK_NS)

@@ -201,7 +201,9 @@ def garbage(directory: Path, targets: Sequence[ReplicaId], sink: tuple[str, int]
     ports = [port for each in members for port in (each.port, each.client_port)]
     addresses = [sink or (HOST, port) for port in ports]
     dice = random.Random(1)
-    chunk = [bytes([dice.randrange(1, 6)]) + dice.randbytes(dice.randrange(160)) for _ in range(4096)]
+    chunk = [
+        bytes([dice.randrange(1, 6)]) + dice.randbytes(dice.randrange(160)) for _ in range(4096)
+    ]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for data, address in _endless(chunk, addresses):
             try:

@@ -134,7 +134,9 @@ class Run:
 
     def _attack(self, number: int, kind: str, who: str) -> None:
         where = str(self.cluster.directory)
-        self._attackers.start(number, ["-m", "tests.stress.attackers", kind, where, who, *self._sink])
+        self._attackers.start(
+            number, ["-m", "tests.stress.attackers", kind, where, who, *self._sink]
+        )
 
     def check(self) -> None:
         """Raises `ProcessError`, or `RuntimeError` where an attacker has given up."""

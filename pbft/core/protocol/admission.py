@@ -41,6 +41,9 @@ from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
 from pbft.core.wire import decode_signed
 
+ORDERING = (Request, Proposal, Prepare, Commit, Decision, BatchBodyMessage, Nodes)
+"""What there may be much of. The rest is talk, of which a correct peer makes little."""
+
 Handler = Callable[[ReplicaState, Turn, Principal, Any], None]
 
 HANDLERS: dict[type, Handler] = {
@@ -83,6 +86,9 @@ def _request(state: ReplicaState, peer: Principal, message: Request) -> str | No
     if isinstance(peer, int) and state.log.missing:
         return None  # it may be what a batch names, whatever waits under its timestamp
     key = (message.client, message.timestamp)
+    full = len(state.requests.by_client.get(key[0], ())) >= state.config.client_window
+    if full and key not in state.requests.waiting and state.sessions.answer(key) is None:
+        return "client has too many requests waiting"
     return _old(key in state.requests.waiting or message.timestamp <= state.sessions.floor(key[0]))
 
 

@@ -85,6 +85,7 @@ def on_prepare(state: ReplicaState, turn: Turn, peer: Principal, vote: Signed[Pr
         return
     first = slot.prepares.setdefault(vote.message.replica, vote)
     if first is not vote:
+        state.drops["second vote"] += 1
         _compare(state, turn, "conflicting prepares", first, vote)
     state.log.touched[slot.sequence] = None
 
@@ -96,6 +97,7 @@ def on_commit(state: ReplicaState, turn: Turn, peer: Principal, vote: Signed[Com
         return
     first = slot.commits.setdefault(vote.message.replica, vote)
     if first is not vote:
+        state.drops["second vote"] += 1
         _compare(state, turn, "conflicting commits", first, vote)
     state.log.touched[slot.sequence] = None
 
