@@ -25,13 +25,13 @@ succeeds. Only who sees our datagrams can say it at all: index and counter must 
 """
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import NamedTuple
 
 from pbft.crypto.errors import HandshakeError
 from pbft.crypto.link_state import Address, Handshake, Link, LinkLimits
-from pbft.crypto.noise import KK, LinkPrivateKey
+from pbft.crypto.noise import KEY_BYTES, KK, TAG_BYTES, LinkPrivateKey
 from pbft.crypto.sessions import SEAL_OVERHEAD, TRANSPORT, Session
 
 __all__ = ["SEAL_OVERHEAD", "Address", "Drop", "LinkLimits", "Links", "Outgoing", "Received"]
@@ -129,6 +129,19 @@ class Links:
         if link.unheard_since is None:
             link.unheard_since = now
         return Outgoing(link.address, link.current.seal(plaintext))
+
+    def indexes(self, without: Collection[str] = ()) -> frozenset[int]:
+        """What datagrams to us may name: sessions, at either end, and our handshakes; but none of
+        the sessions of the peers `without`."""
+        sessions = [each for each in self._sessions.values() if each.peer not in without]
+        found = {each.index for each in sessions} | {each.remote_index for each in sessions}
+        shakes = (link.handshake for link in self._links.values())
+        return frozenset(found | {each.index for each in shakes if each is not None})
+
+    def initiation_bytes(self) -> set[int]:
+        """How long the initiations of our peers are."""
+        fixed = 22 + KEY_BYTES + TAG_BYTES + len(self._payload)
+        return {fixed + len(name.encode()) for name in self._links}
 
     def claimed(self, datagram: bytes) -> str | None:
         """Whose session a datagram names; nothing has been checked."""

@@ -19,7 +19,7 @@ _MASK = (1 << WINDOW) - 1
 
 
 class Session:
-    """`index` is ours (datagrams to us carry it), `remote_index` the peer's."""
+    """`index` is ours: datagrams to us carry it."""
 
     __slots__ = (
         "_counter",
@@ -45,6 +45,11 @@ class Session:
         self._counter = 0
         self._highest = -1
         self._seen = 0
+
+    @property
+    def remote_index(self) -> int:
+        """What our datagrams carry."""
+        return int.from_bytes(self._header[1:], "big")
 
     def sent_lately(self, remote_index: int, counter: int) -> bool:
         """Whether one of our latest datagrams had this index and this counter."""

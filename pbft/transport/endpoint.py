@@ -20,6 +20,7 @@ from pbft.crypto.links import SEAL_OVERHEAD, Drop, Links, Outgoing
 from pbft.crypto.noise import LinkPrivateKey
 from pbft.transport.bulk import PACE_NS, Bulk
 from pbft.transport.frames import MIN_ROOM, Fragment, FrameError, Missing, frames, pack, unpack
+from pbft.transport.kernel_filter import Gate
 from pbft.transport.reassembly import ASK_NS, Reassembly, ReassemblyLimits
 from pbft.transport.udp import Address, IngressLimits, UdpSocket, resolve
 
@@ -74,6 +75,7 @@ class Endpoint:
         self._socket = sock
         self._limits = limits
         self._drops = drops
+        self._gate = Gate(sock.raw, links.initiation_bytes())
         self._room = limits.datagram_bytes - SEAL_OVERHEAD
         self._reassembly: dict[str, Reassembly] = {}
         self._outbox: dict[str, list[bytes]] = {}
@@ -203,6 +205,7 @@ class Endpoint:
         for data, address in self._socket.take(most):
             if self.shunned and self._links.claimed(data) in self.shunned:
                 self._drops["datagram of a peer that is a nuisance"] += 1
+                self._gate.useless()
                 continue
             received = receive(data, address, now)
             if received.outgoing:
@@ -211,10 +214,13 @@ class Endpoint:
                 self._count(received.drop, received.peer)
             elif received.plaintext is not None and received.peer is not None:
                 self._unpack(arrivals, received.peer, received.plaintext, now)
+        if self._gate.look(now):
+            self._gate.close(self._links.indexes(without=self.shunned))
         return arrivals
 
     def _count(self, drop: Drop, peer: str | None) -> None:
         self._drops[drop.value] += 1
+        self._gate.useless()
         if drop is Drop.MISMATCH and peer is not None:
             self.mismatched.add(peer)
 

@@ -73,6 +73,11 @@ class UdpSocket:
         """Where this socket is bound."""
         return tuple(self._stream.sockname)
 
+    @property
+    def raw(self) -> Any:
+        """The socket itself, to set options of."""
+        return self._stream.socket
+
     def __len__(self) -> int:
         return len(self._queue)
 
