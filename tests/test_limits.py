@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from pbft import node, outbox, sqlite_store
+from pbft import node, nuisances, outbox, sqlite_store
+from pbft.core import replica
 from pbft.core.config import Configuration
 from pbft.core.protocol import execution, ordering, recovery, retransmission, state_transfer
 from pbft.core.state import checkpoints, peers, replica_state
 from pbft.crypto.link_state import LinkLimits
-from pbft.transport import bulk, endpoint, reassembly, udp
+from pbft.transport import bulk, endpoint, kernel_filter, reassembly, udp
 
 TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
-    *(node, outbox, sqlite_store, bulk, endpoint, reassembly, udp),
+    *(node, nuisances, outbox, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, retransmission, state_transfer),
     *(checkpoints, peers, replica_state),
 )
@@ -34,6 +35,7 @@ def test_every_field_is_in_the_table(kind: type) -> None:
 
 def test_every_constant_in_the_table_is_one() -> None:
     known = {name for module in MODULES for name in vars(module)}
+    known |= set(vars(kernel_filter.Gate))
     known |= {"MAX_REPLICAS", "MAX_MESSAGE_BYTES", "MAX_FILE_BYTES", "WINDOW", "ROUNDS_PER_TURN"}
     assert {name for name in NAMED if name.isupper()} - known == set()
 

@@ -16,6 +16,7 @@ from pbft.core.effects import Effects, Evidence
 from pbft.core.errors import DecodeError
 from pbft.core.ids import Instant, Packet, ReplicaId
 from pbft.core.ingress import BadRequestError, DropError, Ingress
+from pbft.core.messages import AnyMessage
 from pbft.core.protocol import (
     admission,
     checkpointing,
@@ -138,13 +139,13 @@ class Replica:
         """Take a message in, and charge its sender for what was of no use (FL5)."""
         state = self._state
         checks, drops = state.authentication.checks, state.drops.total()
-        kind = self._take_in(turn, packet)
-        if kind not in admission.ORDERING or state.drops.total() > drops:
+        message = self._take_in(turn, packet)
+        if state.drops.total() > drops or not admission.of_use(state, message):
             effort = CHECK_US * (state.authentication.checks - checks)
             cost = MESSAGE_US + len(packet.data) // BYTES_PER_US + effort
             turn.charge(packet.peer, cost)
 
-    def _take_in(self, turn: Turn, packet: Packet) -> type | None:
+    def _take_in(self, turn: Turn, packet: Packet) -> AnyMessage | None:
         state = self._state
         try:
             message = decode(packet.data)
@@ -152,7 +153,7 @@ class Replica:
             reason = admission.refusal(state, packet.peer, message)
             if reason is not None:
                 state.drops[reason] += 1
-                return type(message)
+                return message
             verified = self._ingress.verify(message, packet.data)
         except DecodeError:
             state.drops["malformed"] += 1
@@ -163,7 +164,7 @@ class Replica:
             return None
         handler: Callable[..., Any] = admission.HANDLERS[type(message)]
         handler(state, turn, packet.peer, verified)
-        return type(message)
+        return message
 
     def _act(self, turn: Turn) -> Effects:
         state = self._state

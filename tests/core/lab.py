@@ -288,6 +288,7 @@ def _add(whole: Effects, effects: Effects) -> None:
     whole.replies += effects.replies
     whole.events += effects.events
     whole.evidence += effects.evidence
+    whole.nuisance |= effects.nuisance
 
 
 def of_type(effects: Effects, kind: type) -> list[AnyMessage]:

@@ -910,6 +910,30 @@ WORLD = (
         "            self._outbox.put(self._replica.expire(now))\n            if packets:\n",
         "tests/test_node.py::test_a_burst_is_absorbed_before_timers_expire",
     ),
+    mutant(
+        "FL5",
+        "signatures that were checked for nothing cost their sender nothing",
+        "pbft/core/replica.py",
+        "effort = CHECK_US * (state.authentication.checks - checks)",
+        "effort = 0",
+        "tests/test_nuisances.py",
+    ),
+    mutant(
+        "FL5",
+        "what a view change needs is charged",
+        "pbft/core/protocol/admission.py",
+        "return view == state.views.view and known is not None and _is(known, message)",
+        "return False",
+        "tests/test_nuisances.py",
+    ),
+    mutant(
+        "FL5",
+        "who owes is heard nevertheless",
+        "pbft/nuisances.py",
+        "if pace.left(now) <= 0)",
+        "if False)",
+        "tests/test_nuisances.py",
+    ),
 )
 
 TRIE = "crypto/trie.py"

@@ -1,5 +1,5 @@
-"""Four durable replicas under rolling kills and floods, for long: `make soak ARGS="--only flood"`,
-or `python -m tests.stress.flood [--minutes M]`.
+"""Four durable replicas under rolling kills and floods, for long: a part of `make soak`, or
+`python -m tests.stress.flood [--minutes M]`.
 
 Garbage comes at every port of the honest replicas as fast as one process sends it, a client with a
 valid identity floods, and one replica floods while its inside stays honest. The same is measured
@@ -231,19 +231,25 @@ async def _worked(this: Run, workers: list[Worker], seconds: float, kill_every: 
     return answered / passed
 
 
-def compared(directory: Path, args: argparse.Namespace) -> list[str]:
+def compared(
+    directory: Path,
+    minutes: float,
+    sink_minutes: float = 5.0,
+    kill_every: float = 60.0,
+    parts: Sequence[str] = PARTS,
+) -> list[str]:
     """What did not hold, of the run with a sink and the real one."""
-    parts = args.parts.split(",")
+    print(f"load average {os.getloadavg()[0]:.1f} at the start", flush=True)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((HOST, 0))
         port = sock.getsockname()[1]
-        seconds = 60 * min(args.minutes, args.sink_minutes)
+        seconds = 60 * min(minutes, sink_minutes)
         calm = asyncio.run(
-            run(directory / "s", seconds, sink=port, kill_every=args.kill_every, parts=parts)
+            run(directory / "s", seconds, sink=port, kill_every=kill_every, parts=parts)
         )
     _tell("to a sink", calm)
     real = asyncio.run(
-        run(directory / "f", 60 * args.minutes, sink=None, kill_every=args.kill_every, parts=parts)
+        run(directory / "f", 60 * minutes, sink=None, kill_every=kill_every, parts=parts)
     )
     _tell("at the replicas", real)
     share = real.answers_per_second / calm.answers_per_second
@@ -271,22 +277,18 @@ def _tell(where: str, outcome: Outcome) -> None:
     print("  dropped: " + ", ".join(f"{count:,} {why}" for why, count in most), flush=True)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """What can be chosen."""
+def main() -> int:
+    """0 where everything held."""
+    parser = argparse.ArgumentParser(description="floods and kills against correct clients")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--sink-minutes", type=float, default=5.0)
     parser.add_argument("--kill-every", type=float, default=60.0, help="seconds")
     parser.add_argument("--parts", default=",".join(PARTS), help="which attackers")
-
-
-def main() -> int:
-    """0 where everything held."""
-    parser = argparse.ArgumentParser(description="floods and kills against correct clients")
-    arguments(parser)
     args = parser.parse_args()
-    print(f"load average {os.getloadavg()[0]:.1f} at the start", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
-        failures = compared(Path(scratch), args)
+        failures = compared(
+            Path(scratch), args.minutes, args.sink_minutes, args.kill_every, args.parts.split(",")
+        )
     print("\n".join(failures) or "it held")
     return 1 if failures else 0
 

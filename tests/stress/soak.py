@@ -1,5 +1,5 @@
 """The long runs on real processes: `make soak`, or `python -m tests.stress.soak [--kills N]
-[--cuts N] [--restarts N] [--isolated N]`.
+[--cuts N] [--restarts N] [--isolated N] [--flood MINUTES]`.
 
 Kills: under load all four replicas are killed at a random moment, half of the times in the middle
 of a view change, and started again, N times. Cuts: the same on disks that lose with the power
@@ -9,7 +9,7 @@ operation may be lost or take effect twice, the state must be equal in the end, 
 comes within 5 s of a restart of all, and a restart costs at most one view change, and only where
 it was the primary's.
 Isolated: one replica is alone for N timeouts, is healed, and then the primary is killed: the others
-need the one that was away.
+need the one that was away. Flood: rolling kills under attack, see `tests.stress.flood`.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster.scene import EVERYBODY, TIMEOUT, WORKERS, Scene, scene
+from tests.stress.flood import compared
 
 FIRST_ANSWER_SECONDS = 5.0
 LEVEL_SECONDS = 30.0
@@ -112,6 +113,7 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--restarts", type=int, default=50)
     parser.add_argument("--isolated", type=int, default=100)
+    parser.add_argument("--flood", type=float, default=30.0, metavar="MINUTES")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -121,6 +123,8 @@ def main() -> int:
             directory = Path(scratch) / ("c" if power_cuts else "k")
             failures += asyncio.run(kills(directory, rounds, dice, power_cuts=power_cuts))
         failures += asyncio.run(restarts(Path(scratch) / "r", args.restarts, dice))
+        if args.flood:
+            failures += compared(Path(scratch) / "f", args.flood)
     print("\n".join(failures) or "it held")
     return 1 if failures else 0
 

@@ -39,9 +39,10 @@ from pbft.core.protocol import (
 )
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
+from pbft.core.verified import ProvenNewView, ProvenViewChange
 from pbft.core.wire import decode_signed
 
-ORDERING = (Request, Proposal, Prepare, Commit, Decision, BatchBodyMessage, Nodes)
+WORK = (Request, Read, Proposal, Prepare, Commit, Decision, BatchBodyMessage, Nodes)
 """What there may be much of. The rest is talk, of which a correct peer makes little."""
 
 Handler = Callable[[ReplicaState, Turn, Principal, Any], None]
@@ -74,6 +75,23 @@ def refusal(state: ReplicaState, peer: Principal, message: AnyMessage) -> str | 
         return "clients send requests only"
     judge = JUDGES.get(type(message))
     return None if judge is None else judge(state, peer, message)
+
+
+def of_use(state: ReplicaState, message: AnyMessage | None) -> bool:
+    """Whether a message that was taken in costs its sender nothing: work, and of talk what a view
+    change needs, the first from each sender. With a hundred replicas those are dear."""
+    match message:
+        case ViewChange(view=view, replica=sender):
+            known = state.views.view_changes.get(sender)
+            return view == state.views.view and known is not None and _is(known, message)
+        case NewView(replica=sender):
+            pending = state.views.pending.get(sender)
+            return pending is not None and _is(pending, message)
+    return isinstance(message, WORK)
+
+
+def _is(known: ProvenViewChange | ProvenNewView, message: AnyMessage) -> bool:
+    return known.signed.message is message
 
 
 def _old(old: bool) -> str | None:

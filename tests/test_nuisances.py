@@ -1,0 +1,67 @@
+"""Who makes us work for nothing is charged for it, and is not heard while it owes (FL5)."""
+
+from pbft.core.ids import SECOND
+from pbft.core.messages import Commit, Status
+from pbft.core.replica import NUISANCE_PER_TURN_US
+from pbft.nuisances import NUISANCE_BURST_US, NUISANCE_US_PER_SECOND, Nuisances
+from tests.core.lab import Lab
+
+USELESS = Status(0, True, 0, 0, False, False)
+
+
+def test_who_stays_below_its_allowance_is_always_heard() -> None:
+    nuisances = Nuisances()
+    for second in range(1, 100):
+        nuisances.charge("replica-2", NUISANCE_US_PER_SECOND, second * SECOND)
+        assert nuisances.shunned(second * SECOND) == frozenset()
+
+
+def test_who_spent_its_allowance_is_not_heard_until_it_has_some_again() -> None:
+    nuisances = Nuisances()
+    nuisances.charge("replica-2", NUISANCE_BURST_US + NUISANCE_US_PER_SECOND, SECOND)
+    nuisances.charge("replica-1", 5, SECOND)
+    assert nuisances.shunned(SECOND) == {"replica-2"}
+    assert nuisances.shunned(3 * SECOND) == frozenset()
+
+
+def test_what_was_of_no_use_is_charged_with_its_signatures() -> None:
+    lab = Lab(me=1)
+    stranger = lab.commit(3, 0, 400, bytes(32))
+    cheap = lab.feed(USELESS, peer=2).nuisance
+    dear = lab.feed_raw(stranger.raw[:-1] + bytes((stranger.raw[-1] ^ 1,)), peer=3).nuisance
+    assert cheap.keys() == {2}
+    assert dear.keys() == {3}
+    assert dear[3] > cheap[2]
+
+
+def test_work_costs_nothing() -> None:
+    lab = Lab(me=1)
+    batch = lab.batch(lab.request(1))
+    assert lab.feed(lab.proposal(0, 1, batch), peer=0).nuisance == {}
+    assert lab.feed(lab.request(2), peer="alice").nuisance == {}
+
+
+def test_a_view_change_costs_its_senders_nothing_and_two_of_one_sender_do() -> None:
+    lab = Lab(me=2)
+    others = [lab.view_change(by, 1) for by in (0, 3)]
+    lab.feed(others[0], peer=0)
+    lab.feed(others[1], peer=3)  # the second makes us join
+    assert lab.replica.status().view == 1
+    prepared = lab.certificate(0, 1, lab.batch(lab.request(1)), (1, 3))
+    again = lab.view_change(3, 1, (prepared,))
+    assert lab.feed(again, peer=3).nuisance.keys() == {3}
+    new_view = lab.new_view(1, [lab.view_change(by, 1) for by in (0, 1, 3)], {})
+    assert lab.feed(lab.view_change(1, 1), new_view, peer=1).nuisance == {}
+    assert lab.replica.status().active
+
+
+def test_in_one_turn_nobody_gets_more_than_a_share() -> None:
+    lab = Lab(me=1)
+    flood = [
+        lab._signers[3].sign(Commit(0, 1, number.to_bytes(32, "big"), 2)).raw
+        for number in range(1000)
+    ]
+    effects = lab.feed_raw(*flood, peer=3)
+    dropped = lab.replica.status().drops["too much of no use in one turn"]
+    assert dropped > 500
+    assert effects.nuisance[3] < 2 * NUISANCE_PER_TURN_US
