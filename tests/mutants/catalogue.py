@@ -995,7 +995,7 @@ MAPS = (
         "    for step in later:\n"
         "        dropped.difference_update(digest for _, digest in step.placed)\n",
         "",
-        "tests/core/test_journal.py",
+        "tests/test_journal.py",
     ),
     mutant(
         "T30",
