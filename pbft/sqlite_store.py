@@ -331,7 +331,7 @@ def _halves(checksum: int) -> tuple[int, ...]:
 def locked(path: Path) -> int:
     """A lock beside the file for as long as the descriptor is open. Raises `ConfigurationError`."""
     if not path.parent.exists():
-        path.parent.mkdir(mode=0o700, parents=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # others start at once, too
         sync_directory(path.parent.parent)
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:

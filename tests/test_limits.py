@@ -10,7 +10,7 @@ from pbft import node, nuisances, outbox, sqlite_store
 from pbft.core import replica
 from pbft.core.config import Configuration
 from pbft.core.protocol import execution, ordering, recovery, retransmission, state_transfer
-from pbft.core.state import checkpoints, peers, replica_state
+from pbft.core.state import checkpoints, peers, replica_state, requests
 from pbft.crypto.link_state import LinkLimits
 from pbft.transport import bulk, endpoint, kernel_filter, reassembly, udp
 
@@ -19,7 +19,7 @@ NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
     *(node, nuisances, outbox, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, retransmission, state_transfer),
-    *(checkpoints, peers, replica_state),
+    *(checkpoints, peers, replica_state, requests),
 )
 
 

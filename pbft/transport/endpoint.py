@@ -275,6 +275,8 @@ class Endpoint:
     def _tend(self, now: int) -> None:
         """Ask each peer for what is missing; forget what was sent long ago."""
         self._tend_at = None
+        for peer in self.shunned & self._reassembly.keys():
+            del self._reassembly[peer]  # what it began, it does not finish
         for peer, reassembly in self._reassembly.items():
             questions = reassembly.ask(now)
             if questions:

@@ -23,7 +23,7 @@ from typing import Any
 
 from pbft.core.ids import MILLISECOND
 
-SAMPLE = 64
+SAMPLE = 256
 MAX_INDEXES = 1900
 """A filter has 4,096 instructions; beyond, there is none."""
 
@@ -75,7 +75,7 @@ class Gate:
     """Open until `flood` datagrams that were of no use have been read between two looks."""
 
     LOOK_NS = 100 * MILLISECOND
-    FLOOD = 500
+    FLOOD = 50
 
     def __init__(self, sock: Any, initiations: Iterable[int]) -> None:
         self._socket = sock

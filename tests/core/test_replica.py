@@ -8,7 +8,8 @@ from tests.core.lab import Lab, executed, of_type
 
 def test_a_burst_of_requests_becomes_one_batch() -> None:
     lab = Lab(me=0)
-    effects = lab.feed(*(lab.request(t) for t in range(1, 11)))
+    both = [(client, t) for client in ("alice", "bob") for t in range(1, 6)]
+    effects = lab.feed(*(lab.request(t, client=client) for client, t in both))
     (proposal,) = of_type(effects, Proposal)
     assert isinstance(proposal, Proposal)
     assert len(decode_batch(proposal.batch).requests) == 10

@@ -37,7 +37,7 @@ ONLOOKER, FLOODER = "client-2", "client-3"
 WORKERS_EACH = 4
 SAMPLE_SECONDS = 2.0
 DOWN_SECONDS = 1.0
-WARM_SECONDS = 60.0
+WARM_SECONDS = 120.0
 CALL_SECONDS = 120.0
 """A caller is patient: what counts is how much is answered, not how soon the slowest is."""
 LEVEL_SECONDS = 60.0
@@ -235,7 +235,7 @@ def compared(
     directory: Path,
     minutes: float,
     sink_minutes: float = 5.0,
-    kill_every: float = 60.0,
+    kill_every: float = 180.0,
     parts: Sequence[str] = PARTS,
 ) -> list[str]:
     """What did not hold, of the run with a sink and the real one."""
@@ -282,7 +282,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="floods and kills against correct clients")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--sink-minutes", type=float, default=5.0)
-    parser.add_argument("--kill-every", type=float, default=60.0, help="seconds")
+    parser.add_argument("--kill-every", type=float, default=180.0, help="seconds")
     parser.add_argument("--parts", default=",".join(PARTS), help="which attackers")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

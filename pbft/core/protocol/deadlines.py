@@ -68,10 +68,11 @@ def _suspicion(state: ReplicaState, now: int) -> dict[TimerKey, int]:
     primary = state.peers.get(config.primary(views.view))
     if primary is not None and primary.status is not None and primary.status.recovering:
         wanted["recovering", views.view] = delay
-    for key, since in state.requests.due.items():
+    requests = state.requests
+    due = next((each for each in requests.due.items() if not requests.greedy(each[0][0])), None)
+    if due is not None:
         patience = PATIENCE * delay + performance.expected(state)
-        wanted["due", views.view, key] = since + patience - now
-        break
+        wanted["due", views.view, due[0]] = due[1] + patience - now
     doublings = min(state.timers.fired.get("apart", 0), APART_DOUBLINGS)
     if views.moving(views.view + 1):
         wanted["apart", views.view] = config.timeout_max_ns << doublings

@@ -7,7 +7,7 @@ be in the same burst (T47).
 """
 
 from pbft.core.effects import Evidence
-from pbft.core.ids import Principal, ReplicaId, RequestKey, View
+from pbft.core.ids import ClientId, Principal, ReplicaId, RequestKey, View
 from pbft.core.messages import (
     Batch,
     Certificate,
@@ -237,11 +237,17 @@ def propose(state: ReplicaState, turn: Turn) -> bool:
 
 
 def _next_batch(state: ReplicaState, turn: Turn) -> Body | None:
-    """The oldest unproposed requests that fit, at our wall time; none where all were stale."""
+    """The oldest unproposed requests that fit, at our wall time; none where all were stale. Of
+    a greedy client there is one, and what others asked later comes along (FL5)."""
     config, size, weight = state.config, 0, 0
     chosen: list[tuple[bytes, Signed[Request]]] = []
     taken: list[RequestKey] = []
+    served: set[ClientId] = set()
     for key, request in state.requests.unproposed.items():
+        if key[0] in served:
+            continue
+        if state.requests.greedy(key[0]):
+            served.add(key[0])
         entry = references.entry(state, key, request)
         size += len(entry) + 5
         weight += len(request.raw) if entry is not request.raw else 0
@@ -361,7 +367,7 @@ def forward(state: ReplicaState, turn: Turn) -> bool:
     to = (state.config.primary(state.views.view),)
     for key in list(requests.unforwarded)[:FORWARD_PER_TURN]:
         request = requests.unforwarded.pop(key)
-        if not references.is_large(state, request):
+        if not references.is_large(state, request) and not requests.greedy(key[0]):
             turn.forward(to, request.message, request.raw)
     return bool(requests.unforwarded)
 

@@ -27,10 +27,13 @@ EVERYBODY = ""
 
 
 def has_room(state: ReplicaState) -> bool:
-    """Whether the primary may propose: the pipeline and the window have room (§4.2)."""
-    log, config = state.log, state.config
+    """Whether the primary may propose: the pipeline and the window have room (§4.2). For greedy
+    clients alone, nothing else may be under way: they keep nobody busy."""
+    log, unproposed = state.log, state.requests.unproposed
     in_flight = log.next_sequence - 1 - max(state.executed, log.low_watermark)
-    return in_flight < config.pipeline and log.next_sequence <= state.high_watermark
+    patient = bool(unproposed) and all(state.requests.greedy(client) for client, _ in unproposed)
+    most = 1 if patient else state.config.pipeline
+    return in_flight < most and log.next_sequence <= state.high_watermark
 
 
 def proposed(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) -> None:
@@ -44,7 +47,7 @@ def proposed(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Bo
         key = (request.message.client, request.message.timestamp)
         if requests.unproposed.pop(key, None) is not None:
             newest = max(newest, requests.arrived[key])
-            requests.due.setdefault(key, now)
+            requests.expect(key, now)
     full = (
         len(body.requests) >= config.batch_max_requests
         or len(body.raw) + config.inline_max_bytes > config.batch_max_bytes
@@ -54,7 +57,7 @@ def proposed(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Bo
     for key in requests.unproposed:
         if requests.arrived[key] > until:
             break
-        requests.due.setdefault(key, now)
+        requests.expect(key, now)
 
 
 def watch(state: ReplicaState, turn: Turn) -> bool:
@@ -70,7 +73,7 @@ def watch(state: ReplicaState, turn: Turn) -> bool:
     requests.served.clear()
     oldest = requests.oldest()
     if oldest is not None:
-        requests.due.setdefault(oldest, now)
+        requests.expect(oldest, now)
     if requests.unproposed and has_room(state):
         _next_batch_is_due(state, now)
     return False
@@ -112,7 +115,7 @@ def _next_batch_is_due(state: ReplicaState, now: int) -> None:
         size += requests.by_client[key[0]][key[1]]
         if count > config.batch_max_requests or size > config.batch_max_bytes:
             break
-        requests.due.setdefault(key, now)
+        requests.expect(key, now)
 
 
 def expected(state: ReplicaState) -> int:

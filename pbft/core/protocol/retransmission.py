@@ -6,6 +6,7 @@ VIEW-CHANGE, its own votes, verbatim. All that one interval may cost per peer is
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from pbft.core.ids import Digest, Principal, ReplicaId, SequenceNumber
 from pbft.core.messages import (
@@ -94,7 +95,8 @@ def fetch_again(state: ReplicaState, turn: Turn) -> None:
 def _reforward(state: ReplicaState, turn: Turn) -> None:
     """Requests that a client may have told only us go to all, so that f+1 wait for them (CL3): a
     large one only where it has been the oldest for half of T."""
-    for request in list(state.requests.waiting.values())[:REFORWARDED_PER_TICK]:
+    waiting = (r for key, r in state.requests.waiting.items() if not state.requests.greedy(key[0]))
+    for request in list(islice(waiting, REFORWARDED_PER_TICK)):
         if not references.is_large(state, request):
             turn.forward(turn.peers, request.message, request.raw)
     oldest, (head, ticks) = state.requests.oldest(), state.peers.head

@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from pbft.core.ids import ClientId, Digest, RequestKey, Timestamp
 from pbft.core.messages import Read, Request, Signed
 
+REQUESTS_PER_CLIENT = 8
+"""Twice as many as a client of this library has under way: each carries any number of
+operations."""
+
 
 @dataclass(slots=True)
 class Requests:
@@ -37,9 +41,20 @@ class Requests:
     reads: dict[ClientId, list[Read]] = field(default_factory=dict)
     """Fast reads to be answered at the end of this turn."""
 
+    def greedy(self, client: ClientId) -> bool:
+        """Whether a client asks for more than any client of this library does. Its requests are
+        executed when there is nothing else to do, and nobody is blamed for what they wait: which
+        of them a replica has room for differs from replica to replica (FL5)."""
+        return len(self.by_client.get(client, ())) > REQUESTS_PER_CLIENT
+
     def oldest(self) -> RequestKey | None:
-        """The request that has waited longest."""
-        return next(iter(self.waiting), None)
+        """The request that has waited longest, of clients that are not greedy."""
+        return next((key for key in self.waiting if not self.greedy(key[0])), None)
+
+    def expect(self, key: RequestKey, now: int) -> None:
+        """From now on, unless before, whoever lets `key` wait is to blame (`performance`)."""
+        if not self.greedy(key[0]):
+            self.due.setdefault(key, now)
 
     def add(
         self,

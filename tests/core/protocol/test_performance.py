@@ -101,7 +101,8 @@ def test_what_was_quick_is_no_credit_for_what_is_slow() -> None:
 def test_batches_with_room_that_leave_a_request_out_make_it_due() -> None:
     lab = Lab(pipeline=1, checkpoint_interval=64, window=128)
     begun = lab.now
-    requests = [lab.request(number) for number in range(1, 40)]
+    others = [each for each in CLIENTS if each != "bob"]
+    requests = [lab.request(number, client=others[number % 5]) for number in range(1, 40)]
     batches = [lab.batch(request) for request in requests]
     lab.feed(lab.proposal(0, 1, batches[0]), *requests, lab.request(1, client="bob"), peer=0)
     for number in range(1, 39):

@@ -1,0 +1,50 @@
+"""A client that asks for far too much is served, but keeps nobody busy and gets nobody blamed."""
+
+from pbft.core.effects import ViewChangeStarted
+from pbft.core.messages import Proposal, Request
+from pbft.core.state.requests import REQUESTS_PER_CLIENT
+from pbft.core.wire import decode_batch
+from tests.core.lab import Lab, of_type
+
+FLOOD = range(1, 3 * REQUESTS_PER_CLIENT)
+
+
+def started(lab: Lab, seconds: float) -> list[ViewChangeStarted]:
+    return [e for e in lab.idle(seconds).events if isinstance(e, ViewChangeStarted)]
+
+
+def test_nobody_is_blamed_for_what_a_greedy_client_waits_and_for_others_they_are() -> None:
+    lab = Lab(me=1)
+    lab.feed(*(lab.request(timestamp, client="bob") for timestamp in FLOOD))
+    assert started(lab, 30) == []
+    lab.feed(lab.request(1, client="alice"))
+    assert len(started(lab, 1.5)) == 1
+
+
+def test_a_client_at_the_limit_is_not_greedy() -> None:
+    lab = Lab(me=1)
+    lab.feed(*(lab.request(t, client="bob") for t in range(1, REQUESTS_PER_CLIENT + 1)))
+    assert len(started(lab, 1.5)) == 1
+
+
+def test_a_batch_has_one_request_of_a_greedy_client_and_all_of_others() -> None:
+    lab = Lab(me=0)
+    flood = [lab.request(timestamp, client="bob") for timestamp in FLOOD]
+    effects = lab.feed(*flood, *(lab.request(t, client="alice") for t in (1, 2)))
+    (proposal,) = of_type(effects, Proposal)
+    assert isinstance(proposal, Proposal)
+    assert len(decode_batch(proposal.batch).requests) == 3
+
+
+def test_no_batch_is_made_for_a_greedy_client_while_another_is_under_way() -> None:
+    lab = Lab(me=0)
+    flood = [lab.request(timestamp, client="bob") for timestamp in FLOOD]
+    assert len(of_type(lab.feed(*flood), Proposal)) == 1
+    assert of_type(lab.feed(lab.request(99, client="bob")), Proposal) == []
+    assert len(of_type(lab.feed(lab.request(1, client="alice")), Proposal)) == 1
+
+
+def test_a_backup_does_not_pass_a_flood_on() -> None:
+    lab = Lab(me=1)
+    effects = lab.feed(*(lab.request(timestamp, client="bob") for timestamp in FLOOD))
+    assert of_type(effects, Request) == []
