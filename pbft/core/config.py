@@ -57,7 +57,7 @@ class Configuration:
     transfer_max_bytes: int = 512 * 1024
     """State sent to one peer per status interval."""
     answer_max_bytes: int = 256 * 1024
-    """What one status message of a peer may cause to be re-sent to it."""
+    """Re-sent to one peer per status interval; as much again where it asks by digest."""
     early_max_bytes: int = 4 * 1024 * 1024
     """Votes and proposals of later views kept per sender."""
     fast_reads: bool = False

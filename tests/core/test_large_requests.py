@@ -8,13 +8,16 @@ from pbft.core.messages import (
     Batch,
     BatchBody,
     Commit,
+    Decision,
     FetchBatch,
     Prepare,
     Proposal,
     Reply,
     Request,
     Signed,
+    Status,
 )
+from pbft.core.protocol.retransmission import FETCHED_PER_TICK
 from pbft.core.records import Accepted
 from pbft.core.wire import (
     batch_digest,
@@ -132,6 +135,21 @@ def test_a_replica_that_has_a_named_request_gives_it_to_who_asks() -> None:
     assert requests_sent(one.feed(ask, peer=2)) == [((2,), big.message)]
 
 
+def test_what_a_laggard_is_owed_besides_does_not_keep_from_it_what_it_asks_for() -> None:
+    """Its status always comes just before it asks, and is answered with the same decision."""
+    one = Lab(me=1, inline_max_bytes=INLINE, answer_max_bytes=4000)
+    big = large(one)
+    one.feed(big)
+    one.settle(1, batch=naming(one, big))
+    status, ask = Status(0, True, 0, 0, False), FetchBatch(request_digest(big.raw))
+    one.feed(status)
+    for _ in range(3):
+        one.idle(0.1)
+        effects = one.feed(status, ask)
+        assert len(of_type(effects, Decision)) == 1
+        assert requests_sent(effects) == [((3,), big.message)]
+
+
 def test_t31_another_body_under_the_same_timestamp_does_not_stand_in_the_way() -> None:
     """The client sends a different body to every replica: the one that the batch names counts."""
     one = lab()
@@ -168,6 +186,19 @@ def test_a_digest_that_nobody_has_is_never_voted_for_and_its_primary_is_suspecte
     assert (status.view, status.active) == (1, False)
     one.feed(one.new_view(1, [one.view_change(by, 1) for by in (0, 1, 3)], {}), peer=1)
     assert of_type(one.idle(0.3), FetchBatch) == []
+
+
+def test_a_primary_that_names_without_end_does_not_make_its_backups_flood_each_other() -> None:
+    """Each would take the others for attackers. All that is named is asked for in its turn."""
+    one = Lab(me=1, checkpoint_interval=128, window=256)
+    named = [batch_digest(b"%d" % number) for number in range(50 * 256)]
+    for sequence in range(1, 51):
+        entries = named[256 * (sequence - 1) : 256 * sequence]
+        batch = encode_body(Batch(one.wall, tuple(map(reference_to, entries))))
+        one.feed(one.proposal(0, sequence, batch), peer=0)
+    assert len(of_type(one.idle(0.5), FetchBatch)) <= 5 * FETCHED_PER_TICK
+    asked = of_type(one.idle(5), FetchBatch)
+    assert {each.digest for each in asked if isinstance(each, FetchBatch)} >= set(named)
 
 
 def test_a_batch_of_too_many_large_requests_is_not_voted_for() -> None:

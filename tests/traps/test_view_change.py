@@ -400,3 +400,17 @@ def test_the_timeout_is_capped() -> None:
     config = Configuration(cluster_id=CLUSTER, n=4)
     assert [config.timeout(k) // 10**9 for k in range(6)] == [1, 2, 4, 8, 8, 8]
     assert config.timeout(10**9) == config.timeout_max_ns
+
+
+def test_t7_votes_that_overtake_the_new_view_count_though_the_old_view_chose_the_same() -> None:
+    lab = Lab(me=2)
+    batch = lab.batch(lab.request(1))
+    digest = batch_digest(batch)
+    lab.feed(lab.proposal(0, 1, batch), peer=0)
+    lab.feed(*(lab.prepare(by, 0, 1, digest) for by in (1, 3)))
+    certificate = lab.certificate(0, 1, batch, (1, 2))
+    changes = [lab.view_change(by, 1, [certificate]) for by in (0, 1, 3)]
+    lab.feed(*changes)
+    lab.feed(*(lab.prepare(by, 1, 1, digest) for by in (0, 3)))
+    lab.feed(*(lab.commit(by, 1, 1, digest) for by in (0, 1, 3)))
+    assert executed(lab.feed(lab.new_view(1, changes, {1: digest}), peer=1)) == [1]

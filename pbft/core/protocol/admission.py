@@ -120,11 +120,12 @@ def _read(state: ReplicaState, peer: Principal, message: Read) -> str | None:
 
 
 def _vote(state: ReplicaState, peer: Principal, message: Prepare | Commit) -> str | None:
-    """Surplus votes for what is settled cost nothing: most of the traffic at n = 4."""
+    """Surplus votes for what is settled cost nothing: most of the traffic at n = 4. While a view
+    change is under way the slots still hold the votes of the view before."""
     if message.view < state.views.view or message.sequence <= state.log.low_watermark:
         return "old or settled"
     slot = state.log.slots.get(message.sequence)
-    if slot is None or message.view != state.views.view:
+    if slot is None or message.view != state.views.view or not state.views.active:
         return None
     votes = slot.prepares if isinstance(message, Prepare) else slot.commits
     known = votes.get(message.replica)

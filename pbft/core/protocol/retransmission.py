@@ -29,6 +29,8 @@ from pbft.core.wire import encode_link
 
 Resent = Signed[Signable] | LinkMessage
 REFORWARDED_PER_TICK = 32
+FETCHED_PER_TICK = 256
+"""Digests asked for again in one interval: a primary can name as many as it likes."""
 
 
 # -- absorb ---------------------------------------------------------------------------------
@@ -88,8 +90,12 @@ def fetch(state: ReplicaState, turn: Turn) -> bool:
 
 
 def fetch_again(state: ReplicaState, turn: Turn) -> None:
-    """What was asked for an interval ago and is still missing was lost on the way."""
-    state.log.missing = dict.fromkeys(state.log.missing, False)
+    """What was asked for an interval ago and is still missing was lost on the way. It goes
+    behind all others, so that each has its turn."""
+    missing = state.log.missing
+    for digest in list(missing)[:FETCHED_PER_TICK]:
+        del missing[digest]
+        missing[digest] = False
 
 
 def _reforward(state: ReplicaState, turn: Turn) -> None:
@@ -115,10 +121,10 @@ def answer(state: ReplicaState, turn: Turn) -> bool:
             if peer.status.fresh:
                 witness.show(state, turn, replica, peer)
             recovery.ask_back(state, turn, replica)
-            _resend(state, turn, replica, peer, _owed(state, peer.status, peer.stalled))
+            _resend(state, turn, replica, peer, _owed(state, peer.status, peer.stalled), 1)
         if peer.wants:
             wanted, peer.wants = peer.wants, {}
-            _resend(state, turn, replica, peer, _wanted(state, wanted))
+            _resend(state, turn, replica, peer, _wanted(state, wanted), 2)
     return False
 
 
@@ -138,13 +144,15 @@ def _resend(
     replica: ReplicaId,
     peer: Peer,
     owed: Iterator[Resent],
+    shares: int,
 ) -> None:
+    """Until so many shares are used up: what a peer asks for by name has one more, since what it
+    is owed besides may take the first in every interval. The last message may be of any size."""
     for message in owed:
-        size = len(message.raw) if isinstance(message, Signed) else len(encode_link(message))
-        if peer.spent and peer.spent + size > state.config.answer_max_bytes:
+        if peer.spent >= shares * state.config.answer_max_bytes:
             state.drops["answer cut at its limit"] += 1
             return
-        peer.spent += size
+        peer.spent += len(message.raw if isinstance(message, Signed) else encode_link(message))
         turn.send((replica,), message)
 
 
