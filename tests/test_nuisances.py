@@ -41,6 +41,14 @@ def test_work_costs_nothing() -> None:
     assert lab.feed(lab.request(2), peer="alice").nuisance == {}
 
 
+def test_a_primary_pays_for_pre_prepares_after_the_first() -> None:
+    lab = Lab(me=1)
+    lab.feed(lab.proposal(0, 1, lab.batch(lab.request(1))), peer=0)
+    for timestamp in (2, 3):
+        batch = lab.batch(lab.request(timestamp))
+        assert lab.feed(lab.proposal(0, 1, batch), peer=0).nuisance.keys() == {0}
+
+
 def test_a_view_change_costs_its_senders_nothing_and_two_of_one_sender_do() -> None:
     lab = Lab(me=2)
     others = [lab.view_change(by, 1) for by in (0, 3)]

@@ -272,6 +272,8 @@ class Ingress:
         signed = self._authentic(message, raw)
         if message.replica != self._config.primary(message.view):
             raise DropError("new view not by the primary of its view")
+        if len(message.view_changes) > self._config.n:
+            raise DropError("new view with a repeated view change")
         inner = tuple(self._inner_view_change(each) for each in message.view_changes)
         if any(each.signed.message.view != message.view for each in inner):
             raise DropError("new view over view changes to another view")

@@ -65,6 +65,8 @@ def on_proposal(state: ReplicaState, turn: Turn, peer: Principal, proposed: Prop
         _compare(state, turn, "conflicting pre-prepares", slot.pre_prepare, pp)
         if proposed.body.digest in state.log.missing:
             references.keep(state, proposed.body, sequence)
+        else:
+            state.drops["second pre-prepare"] += 1
         return
     late = abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns
     if late and proposed.body is not NULL_BODY:

@@ -53,8 +53,7 @@ def on_nodes(state: ReplicaState, turn: Turn, peer: Principal, answer: Nodes) ->
     if transfer.graft is None or source is None:
         state.drops["nodes that nobody asked for"] += 1
         return
-    source.heard, source.resting = transfer.ticks, 0
-    source.window = min(source.window + 1, IN_FLIGHT)
+    useful = False
     for node in answer.nodes:
         wanted = transfer.graft.wanted.get(node.path)
         if wanted is None or wanted == node.digest:
@@ -67,6 +66,11 @@ def on_nodes(state: ReplicaState, turn: Turn, peer: Principal, answer: Nodes) ->
             _give_up(transfer, source)
             state.drops["node that does not verify"] += 1
             return
+        else:
+            useful = True
+    if useful:
+        source.heard, source.resting = transfer.ticks, 0
+        source.window = min(source.window + 1, IN_FLIGHT)
 
 
 def _keep(state: ReplicaState, turn: Turn, graft: Graft, node: Node) -> bool:
@@ -88,7 +92,8 @@ def _keep(state: ReplicaState, turn: Turn, graft: Graft, node: Node) -> bool:
 
 def start(state: ReplicaState, turn: Turn) -> None:
     """Make the highest certified checkpoint the target, if it says more than we have. A state that
-    contradicts it is digested anew first: what it claims to be equal may not be (T54)."""
+    contradicts it is digested anew first: what it claims to be equal may not be (T54).
+    Who lied before lies still."""
     target = state.checkpoints.certified
     if not behind(state):
         return
@@ -99,7 +104,9 @@ def start(state: ReplicaState, turn: Turn) -> None:
         state.transfer.known,
     )
     ticks = state.transfer.ticks
-    sources = {replica: Source(WINDOW, heard=ticks) for replica in state.others}
+    sources = state.transfer.sources or {replica: Source(WINDOW) for replica in state.others}
+    for source in sources.values():
+        source.asked, source.heard = {}, ticks
     state.transfer = Transfer(
         target, graft, state.transfer.known, list(graft.wanted), sources, ticks, ticks
     )

@@ -34,7 +34,7 @@ def show(state: ReplicaState, turn: Turn, replica: ReplicaId, peer: Peer) -> Non
     if peer.shown >= SHOWN_PER_TICK:
         return
     peer.shown += 1
-    for raw in _held(state, replica):
+    for raw in _held(state, replica) if peer.shown == 1 else ():  # it costs what the log holds
         vote = decode_signed(raw)
         if sender(vote) == replica:
             peer.votes.add(vote, raw)

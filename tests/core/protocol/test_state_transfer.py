@@ -1,7 +1,7 @@
 """State transfer: only what differs, from several sources, through lies, crashes and damage."""
 
 from pbft.core.effects import Installed, TransferStarted
-from pbft.core.messages import Nodes
+from pbft.core.messages import Node, Nodes
 from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, decode_record
 from pbft.journal import Put, writes
 from tests.core.carry import asked, lying, transfer, truly
@@ -199,3 +199,36 @@ def test_what_a_source_gives_in_an_interval_is_bounded() -> None:
     transfer(ahead, behind, weigh, rounds=4)
     assert 0 < sum(given) < 4 * 2 * 2_000
     assert behind.replica.status().transferring
+
+
+def test_a_liar_is_not_asked_for_a_later_target_either() -> None:
+    ahead, behind = filled(1), Lab(me=2)
+    given = iter(range(6))
+
+    def bend(source: int, nodes: Nodes) -> Nodes | None:
+        return lying(3)(source, nodes) if next(given, None) is not None else None
+
+    transfer(ahead, behind, bend, 3)
+    assert behind.replica.status().drops["node that does not verify"] == 1
+    for sequence in range(9, 17):
+        ahead.settle(sequence)
+    make_stable(ahead)
+    told: list[int] = []
+
+    def listen(source: int, nodes: Nodes) -> Nodes | None:
+        told.append(source)
+        return nodes
+
+    events = transfer(ahead, behind, listen)
+    assert any(isinstance(each, Installed) and each.sequence == 16 for each in events)
+    assert 3 not in told
+
+
+def test_a_source_that_sends_what_nobody_asked_for_is_left_like_a_silent_one() -> None:
+    ahead, behind = filled(1), Lab(me=2)
+    junk = Nodes((Node(b"\x0f" * 9, bytes(32), b"x"),))
+    events: list[object] = []
+    for _ in range(14):
+        events += transfer(ahead, behind, lambda source, nodes: nodes if source else None, 1)
+        behind.feed(junk, peer=0)
+    assert any(isinstance(each, Installed) for each in events)
