@@ -17,6 +17,7 @@ from pbft.core.messages import (
     Signed,
     Status,
 )
+from pbft.core.protocol.references import MAX_PARTIAL
 from pbft.core.protocol.retransmission import FETCHED_PER_TICK
 from pbft.core.records import Accepted
 from pbft.core.wire import (
@@ -198,7 +199,24 @@ def test_a_primary_that_names_without_end_does_not_make_its_backups_flood_each_o
         one.feed(one.proposal(0, sequence, batch), peer=0)
     assert len(of_type(one.idle(0.5), FetchBatch)) <= 5 * FETCHED_PER_TICK
     asked = of_type(one.idle(5), FetchBatch)
-    assert {each.digest for each in asked if isinstance(each, FetchBatch)} >= set(named)
+    assert {each.digest for each in asked if isinstance(each, FetchBatch)} >= set(named[: 256 * MAX_PARTIAL])
+
+
+def test_of_too_many_batches_that_wait_the_farthest_goes_and_comes_back() -> None:
+    one = Lab(me=1, inline_max_bytes=INLINE, checkpoint_interval=128, window=256)
+    bigs = [large(one, timestamp) for timestamp in range(1, MAX_PARTIAL + 2)]
+    batches = [naming(one, big) for big in bigs]
+    for sequence in range(MAX_PARTIAL + 1, 1, -1):
+        one.feed(one.proposal(0, sequence, batches[sequence - 1]), peer=0)
+    far = FetchBatch(batch_digest(batches[-1]))
+    assert far in of_type(one.feed(one.proposal(0, 1, batches[0]), peer=0), FetchBatch)
+    one.feed(BatchBody(batches[-1]), peer=0)
+    assert one.replica.status().drops["batch among too many that wait for large requests"] == 1
+    assert len(of_type(one.feed(bigs[0]), Prepare)) == 1
+    assert far in of_type(one.idle(0.2), FetchBatch)
+    one.feed(BatchBody(batches[-1]), peer=0)
+    for big in bigs[1:]:
+        assert len(of_type(one.feed(big), Prepare)) == 1
 
 
 def test_a_batch_of_too_many_large_requests_is_not_voted_for() -> None:

@@ -12,6 +12,9 @@ from pbft.core.state.replica_state import ReplicaState
 from pbft.core.verified import Body
 from pbft.core.wire import reference_to, request_digest
 
+MAX_PARTIAL = 32
+"""Batches that wait for large requests; a primary can send as many as the window has numbers."""
+
 
 def is_large(state: ReplicaState, request: Signed[Request]) -> bool:
     """Whether batches name it, and its client sends it to everybody."""
@@ -39,11 +42,30 @@ def keep(state: ReplicaState, body: Body, sequence: int) -> None:
             state.drops["batch of too many large requests"] += 1
             return
         body = body.made_whole(known)
+    elif body.references and not _has_room(state, body, sequence):
+        state.drops["batch among too many that wait for large requests"] += 1
+        return
     for (_, digest), request in zip(body.references, requests, strict=False):
         if request is None:
             state.log.missing.setdefault(digest, True)
     state.log.keep_body(body, sequence)
     state.log.touched[sequence] = None
+
+
+def _has_room(state: ReplicaState, body: Body, sequence: int) -> bool:
+    """Whether `body` may wait for its requests: of too many, the farthest goes, and is fetched
+    when its turn comes."""
+    log = state.log
+    log.touched[sequence] = None
+    if body.digest in log.partial or len(log.partial) < MAX_PARTIAL:
+        return True
+    last = max(log.partial, key=log.body_at.__getitem__)
+    if log.body_at[last] <= sequence:
+        return False
+    log.touched[log.body_at[last]] = None
+    for _, digest in log.partial.pop(last).references:
+        log.missing.pop(digest, None)
+    return True
 
 
 def supply(state: ReplicaState, request: Signed[Request]) -> bool:
@@ -53,9 +75,10 @@ def supply(state: ReplicaState, request: Signed[Request]) -> bool:
         return False
     del state.log.missing[digest]
     state.log.large[digest] = request
-    for body in list(state.log.partial.values()):
-        if digest in (name for _, name in body.references):
-            for slot in state.log.slots.values():
-                if body.digest in slot.digests:
-                    keep(state, body, slot.sequence)
+    known = [
+        (slot, state.log.partial.get(d)) for slot in state.log.slots.values() for d in slot.digests
+    ]
+    for slot, body in known:
+        if body is not None and digest in (name for _, name in body.references):
+            keep(state, body, slot.sequence)
     return True
