@@ -9,7 +9,14 @@ import pytest
 from pbft import node, nuisances, outbox, sqlite_store
 from pbft.core import replica
 from pbft.core.config import Configuration
-from pbft.core.protocol import execution, ordering, recovery, retransmission, state_transfer
+from pbft.core.protocol import (
+    execution,
+    ordering,
+    recovery,
+    references,
+    retransmission,
+    state_transfer,
+)
 from pbft.core.state import checkpoints, peers, replica_state, requests
 from pbft.crypto.link_state import LinkLimits
 from pbft.transport import bulk, endpoint, kernel_filter, reassembly, udp
@@ -18,7 +25,7 @@ TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
     *(node, nuisances, outbox, sqlite_store, bulk, endpoint, reassembly, udp, replica),
-    *(execution, ordering, recovery, retransmission, state_transfer),
+    *(execution, ordering, recovery, references, retransmission, state_transfer),
     *(checkpoints, peers, replica_state, requests),
 )
 

@@ -1,8 +1,9 @@
 """Who makes us work for nothing is charged for it, and is not heard while it owes (FL5)."""
 
 from pbft.core.ids import SECOND
-from pbft.core.messages import Commit, Status
+from pbft.core.messages import Commit, StableProof, Status
 from pbft.core.replica import NUISANCE_PER_TURN_US
+from pbft.core.wire import batch_digest
 from pbft.nuisances import NUISANCE_BURST_US, NUISANCE_US_PER_SECOND, Nuisances
 from tests.core.lab import Lab
 
@@ -26,7 +27,7 @@ def test_who_spent_its_allowance_is_not_heard_until_it_has_some_again() -> None:
 
 def test_what_was_of_no_use_is_charged_with_its_signatures() -> None:
     lab = Lab(me=1)
-    stranger = lab.commit(3, 0, 400, bytes(32))
+    stranger = lab.commit(3, 0, 4, bytes(32))
     cheap = lab.feed(USELESS, peer=2).nuisance
     dear = lab.feed_raw(stranger.raw[:-1] + bytes((stranger.raw[-1] ^ 1,)), peer=3).nuisance
     assert cheap.keys() == {2}
@@ -61,6 +62,29 @@ def test_a_view_change_costs_its_senders_nothing_and_two_of_one_sender_do() -> N
     new_view = lab.new_view(1, [lab.view_change(by, 1) for by in (0, 1, 3)], {})
     assert lab.feed(lab.view_change(1, 1), new_view, peer=1).nuisance == {}
     assert lab.replica.status().active
+
+
+def test_a_view_change_costs_nothing_either_where_it_comes_before_we_have_moved() -> None:
+    lab = Lab(me=2)
+    certificate = lab.certificate(0, 1, lab.batch(lab.request(1)), (1, 3))
+    assert lab.feed(lab.view_change(3, 1, (certificate,)), peer=3).nuisance == {}
+    assert lab.feed(lab.view_change(3, 7, (certificate,)), peer=3).nuisance.keys() == {3}
+
+
+def test_a_laggard_goes_on_hearing_those_who_are_far_ahead() -> None:
+    """A thousand numbers in a second, all beyond its reach, leave most of an allowance."""
+    lab = Lab(me=2)
+    lab.feed(StableProof(lab.proof(4000, bytes(range(32)), (0, 1, 3))), peer=3)
+    spent = 0
+    for sequence in range(4001, 4021):
+        batch = lab.batch(lab.request(sequence))
+        said = (
+            lab.proposal(0, sequence, batch),
+            lab.commit(0, 0, sequence, batch_digest(batch)),
+            lab.decision(0, sequence, batch, (0, 1, 3)),
+        )
+        spent += lab.feed(*said, peer=0).nuisance[0]
+    assert spent * 1000 // 20 < NUISANCE_US_PER_SECOND // 4
 
 
 def test_in_one_turn_nobody_gets_more_than_a_share() -> None:

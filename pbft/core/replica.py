@@ -16,7 +16,7 @@ from pbft.core.effects import Effects, Evidence
 from pbft.core.errors import DecodeError
 from pbft.core.ids import Instant, Packet, ReplicaId
 from pbft.core.ingress import BadRequestError, DropError, Ingress
-from pbft.core.messages import AnyMessage, Commit, Prepare
+from pbft.core.messages import AnyMessage, Commit, Decision, Prepare, Proposal
 from pbft.core.protocol import (
     admission,
     checkpointing,
@@ -79,9 +79,12 @@ CLOSING: tuple[Rule, ...] = (
 ROUNDS_PER_TURN = 16
 
 VOTE_US, MESSAGE_US, CHECK_US, BYTES_PER_US = 5, 20, 275, 1024
-"""What a vote costs that came too late, about, as some of every correct peer do; another message;
-each signature that was checked; its size. A signature takes a fifth of that: but correct peers
-hardly ever let us check one for nothing."""
+"""What a vote, proposal or decision costs that came too late, about, as some of every correct peer
+do; another message; each signature that was checked; its size. A signature takes a fifth of that:
+but correct peers hardly ever let us check one for nothing."""
+LAGGARD_US = 1
+"""What they cost while we know that we are behind: all that others say is beyond us then, and who
+is not heard cannot help us to catch up."""
 NUISANCE_PER_TURN_US = 20_000
 """What one peer may make us do for nothing, before the rest of what it sent is dropped unread."""
 
@@ -144,8 +147,11 @@ class Replica:
         message = self._take_in(turn, packet)
         if state.drops.total() > drops or not admission.of_use(state, message):
             effort = CHECK_US * (state.authentication.checks - checks)
-            cost = VOTE_US if isinstance(message, Prepare | Commit) else MESSAGE_US
+            late = isinstance(message, Prepare | Commit | Proposal | Decision)
+            cost = VOTE_US if late else MESSAGE_US
             cost += len(packet.data) // BYTES_PER_US + effort
+            if late and not effort and state_transfer.behind(state):
+                cost = LAGGARD_US
             turn.charge(packet.peer, cost)
 
     def _take_in(self, turn: Turn, packet: Packet) -> AnyMessage | None:

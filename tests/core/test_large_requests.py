@@ -198,8 +198,10 @@ def test_a_primary_that_names_without_end_does_not_make_its_backups_flood_each_o
         batch = encode_body(Batch(one.wall, tuple(map(reference_to, entries))))
         one.feed(one.proposal(0, sequence, batch), peer=0)
     assert len(of_type(one.idle(0.5), FetchBatch)) <= 5 * FETCHED_PER_TICK
-    asked = of_type(one.idle(5), FetchBatch)
-    assert {each.digest for each in asked if isinstance(each, FetchBatch)} >= set(named[: 256 * MAX_PARTIAL])
+    asked = of_type(one.idle(15), FetchBatch)
+    assert {each.digest for each in asked if isinstance(each, FetchBatch)} >= set(
+        named[: 256 * MAX_PARTIAL]
+    )
 
 
 def test_of_too_many_batches_that_wait_the_farthest_goes_and_comes_back() -> None:

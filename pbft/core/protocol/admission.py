@@ -79,11 +79,13 @@ def refusal(state: ReplicaState, peer: Principal, message: AnyMessage) -> str | 
 
 def of_use(state: ReplicaState, message: AnyMessage | None) -> bool:
     """Whether a message that was taken in costs its sender nothing: work, and of talk what a view
-    change needs, the first from each sender. With a hundred replicas those are dear."""
+    change needs, the first from each sender. With a hundred replicas those are dear, and the first
+    comes before we have moved ourselves."""
     match message:
         case ViewChange(view=view, replica=sender):
             known = state.views.view_changes.get(sender)
-            return view == state.views.view and known is not None and _is(known, message)
+            near = state.views.view <= view <= state.views.view + 1
+            return near and known is not None and _is(known, message)
         case NewView(replica=sender):
             pending = state.views.pending.get(sender)
             return pending is not None and _is(pending, message)
@@ -119,11 +121,25 @@ def _read(state: ReplicaState, peer: Principal, message: Read) -> str | None:
     return "read with too many operations" if len(message.operations) > most else None
 
 
+def _place(state: ReplicaState, view: int, sequence: int) -> str | None:
+    """Why nothing is kept of this view and number, or none: a laggard hears much that is beyond
+    it (T47), and has no time to verify it."""
+    if view < state.views.view or sequence <= state.log.low_watermark:
+        return "old or settled"
+    here = view == state.views.view and state.views.active
+    return "outside the window" if here and _far(state, sequence) else None
+
+
+def _far(state: ReplicaState, sequence: int) -> bool:
+    return sequence > state.log.low_watermark + 2 * state.config.window
+
+
 def _vote(state: ReplicaState, peer: Principal, message: Prepare | Commit) -> str | None:
     """Surplus votes for what is settled cost nothing: most of the traffic at n = 4. While a view
     change is under way the slots still hold the votes of the view before."""
-    if message.view < state.views.view or message.sequence <= state.log.low_watermark:
-        return "old or settled"
+    place = _place(state, message.view, message.sequence)
+    if place is not None:
+        return place
     slot = state.log.slots.get(message.sequence)
     if slot is None or message.view != state.views.view or not state.views.active:
         return None
@@ -140,8 +156,9 @@ def _proposal(state: ReplicaState, peer: Principal, message: Proposal) -> str | 
     pp = decode_signed(message.pre_prepare)
     if not isinstance(pp, PrePrepare):
         return "inner message of another type"
-    if pp.view < state.views.view or pp.sequence <= state.log.low_watermark:
-        return "old or settled"
+    place = _place(state, pp.view, pp.sequence)
+    if place is not None:
+        return place
     slot = state.log.slots.get(pp.sequence)
     if slot is None or slot.pre_prepare is None or pp.view != state.views.view:
         return None
@@ -154,6 +171,8 @@ def _decision(state: ReplicaState, peer: Principal, message: Decision) -> str | 
     if not isinstance(pp, PrePrepare):
         return "inner message of another type"
     slot = state.log.slots.get(pp.sequence)
+    if _far(state, pp.sequence):
+        return "outside the window"
     known = slot is not None and slot.decision is not None and pp.digest in state.log.bodies
     return _old(pp.sequence <= state.log.low_watermark or known)
 

@@ -29,7 +29,7 @@ from pbft.core.wire import encode_link
 
 Resent = Signed[Signable] | LinkMessage
 REFORWARDED_PER_TICK = 32
-FETCHED_PER_TICK = 256
+FETCHED_PER_TICK = 64
 """Digests asked for again in one interval: a primary can name as many as it likes."""
 
 
