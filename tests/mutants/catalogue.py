@@ -922,7 +922,7 @@ WORLD = (
         "FL5",
         "what a view change needs is charged",
         "pbft/core/protocol/admission.py",
-        "return view == state.views.view and known is not None and _is(known, message)",
+        "return near and known is not None and _is(known, message)",
         "return False",
         "tests/test_nuisances.py",
     ),
