@@ -71,6 +71,13 @@ def test_a_view_change_costs_nothing_either_where_it_comes_before_we_have_moved(
     assert lab.feed(lab.view_change(3, 7, (certificate,)), peer=3).nuisance.keys() == {3}
 
 
+def test_a_checkpoint_vote_costs_nothing_the_first_time() -> None:
+    lab = Lab(me=2)
+    assert lab.feed(lab.checkpoint(3, 8, bytes(32)), peer=3).nuisance == {}
+    assert lab.feed(lab.checkpoint(3, 8, bytes(32)), peer=3).nuisance.keys() == {3}
+    assert lab.feed(lab.checkpoint(3, 8000, bytes(32)), peer=3).nuisance.keys() == {3}
+
+
 def test_a_laggard_goes_on_hearing_those_who_are_far_ahead() -> None:
     """A thousand numbers in a second, all beyond its reach, leave most of an allowance."""
     lab = Lab(me=2)

@@ -79,8 +79,8 @@ def refusal(state: ReplicaState, peer: Principal, message: AnyMessage) -> str | 
 
 def of_use(state: ReplicaState, message: AnyMessage | None) -> bool:
     """Whether a message that was taken in costs its sender nothing: work, and of talk what a view
-    change needs, the first from each sender. With a hundred replicas those are dear, and the first
-    comes before we have moved ourselves."""
+    change needs, and CHECKPOINTs, the first from each sender. With a hundred replicas those are
+    dear, and the first comes before we have moved ourselves."""
     match message:
         case ViewChange(view=view, replica=sender):
             known = state.views.view_changes.get(sender)
@@ -89,6 +89,9 @@ def of_use(state: ReplicaState, message: AnyMessage | None) -> bool:
         case NewView(replica=sender):
             pending = state.views.pending.get(sender)
             return pending is not None and _is(pending, message)
+        case Checkpoint(sequence=sequence, replica=sender) if not _far(state, sequence):
+            vote = state.checkpoints.votes.get(sequence, {}).get(sender)
+            return vote is not None and vote.message is message
     return isinstance(message, WORK)
 
 

@@ -55,12 +55,8 @@ def on_witness(state: ReplicaState, turn: Turn, peer: Principal, testimony: Test
     if not isinstance(peer, int):
         return
     for vote in testimony.votes:
-        ours = sender(vote.message) == state.me
-        if (
-            ours
-            and not recovery.recovering
-            and not recovery.memory.remembers(vote.message, vote.raw)
-        ):
+        ours = sender(vote.message) == state.me and not recovery.recovering
+        if ours and not recovery.memory.remembers(vote.message, vote.raw):
             turn.event(Forgotten(vote.raw))
             return
     change = testimony.view_change
