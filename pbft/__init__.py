@@ -12,48 +12,79 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pbft.blocking import BlockingClient
     from pbft.client import Client, ClientStats
     from pbft.cluster import Cluster
     from pbft.core.errors import (
+        ApplicationError,
         ConfigurationError,
+        ForgottenOutcomeError,
         ForgottenVotesError,
+        InvalidArgumentsError,
+        NotPermittedError,
         PbftError,
         RejectedError,
         RequestTooLargeError,
         ServiceError,
         UnansweredError,
+        UnknownCommandError,
     )
     from pbft.core.service import Context, Service, State
     from pbft.node import Node
+    from pbft.typed.attributes import Since
+    from pbft.typed.maps import Map
+    from pbft.typed.methods import command, executing, query
+    from pbft.typed.proxy import BlockingProxy, Proxy
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ApplicationError",
+    "BlockingClient",
+    "BlockingProxy",
     "Client",
     "ClientStats",
     "Cluster",
     "ConfigurationError",
     "Context",
+    "ForgottenOutcomeError",
     "ForgottenVotesError",
+    "InvalidArgumentsError",
+    "Map",
     "Node",
+    "NotPermittedError",
     "PbftError",
+    "Proxy",
     "RejectedError",
     "RequestTooLargeError",
     "Service",
     "ServiceError",
+    "Since",
     "State",
     "UnansweredError",
+    "UnknownCommandError",
     "__version__",
+    "command",
+    "executing",
+    "query",
 ]
 
 _HOMES = {
+    "BlockingClient": "pbft.blocking",
+    "BlockingProxy": "pbft.typed.proxy",
     "Client": "pbft.client",
     "ClientStats": "pbft.client",
     "Cluster": "pbft.cluster",
     "Context": "pbft.core.service",
+    "Map": "pbft.typed.maps",
     "Node": "pbft.node",
+    "Proxy": "pbft.typed.proxy",
     "Service": "pbft.core.service",
+    "Since": "pbft.typed.attributes",
     "State": "pbft.core.service",
+    "command": "pbft.typed.methods",
+    "executing": "pbft.typed.methods",
+    "query": "pbft.typed.methods",
 }
 
 

@@ -8,9 +8,12 @@ together, under one signature. One task drives the session, the links and the so
 """
 
 import asyncio
+import base64
+import binascii
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +22,15 @@ from pbft import control
 from pbft.client_session import ClientEffects, ClientSession
 from pbft.cluster import KEYS, REPLICA_PREFIX, Cluster, replica_name
 from pbft.control import StatusQuery, StatusReport
-from pbft.core.errors import ConfigurationError, PbftError, RejectedError, UnansweredError
+from pbft.core.errors import (
+    ConfigurationError,
+    ForgottenOutcomeError,
+    PbftError,
+    RejectedError,
+    UnansweredError,
+)
 from pbft.core.ids import Instant, Packet, ReplicaId, View
-from pbft.core.service import OK
+from pbft.core.service import FORGOTTEN, OK
 from pbft.core.wire import MAX_MESSAGE_BYTES
 from pbft.timestamps import TimestampMark
 from pbft.transport.alarm import Alarm, instant
@@ -37,6 +46,8 @@ LOOK_SECONDS = 0.001
 STATUS_RETRY_SECONDS = 0.2
 BURST_DATAGRAMS = 1024
 PENDING_BYTES = 256 * 1024
+MAX_CALLS = 4096
+"""Under way at once; more wait for room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ class Client:
         self._passphrase = passphrase
         self._timeout = timeout
         self._calls: dict[int, asyncio.Future[bytes]] = {}
+        self._room = asyncio.Semaphore(MAX_CALLS)
         self._reports: dict[int, asyncio.Future[StatusReport]] = {}
         self._nonce = 0
         self._drops: Counter[str] = Counter()
@@ -123,34 +135,62 @@ class Client:
         """The service's answer to one operation, in the total order of all operations.
 
         Raises `RejectedError` where the service refused it, `RequestTooLargeError` before sending,
-        `UnansweredError` after `timeout` seconds: the operation may or may not take effect. That
-        holds for a cancelled call too.
+        `UnansweredError` after `timeout` seconds: the operation may or may not take effect, and
+        its `key` asks again. A cancelled call may take effect, too. Beyond `MAX_CALLS` under way,
+        calls wait for room.
         """
-        return await self._outcome(operation, False, timeout)
+        return await self._outcome(lambda: self._session.call(operation), timeout)
 
-    async def read(self, operation: bytes, *, timeout: float | None = None) -> bytes:
+    async def read(
+        self, operation: bytes, *, timeout: float | None = None, stale: bool = False
+    ) -> bytes:
         """As `call`, for an operation that changes nothing: where the cluster has `fast_reads`, q
-        replicas that agree answer it outside the order, and it is as linearizable. Where they do
+        replicas that agree answer it outside the order, and it is as linearizable. With `stale`,
+        f+1 do anywhere: no traitor invented the answer, but others may know newer. Where they do
         not agree, or there are no fast reads, it is ordered. Raises what `call` raises."""
-        return await self._outcome(operation, True, timeout)
+        return await self._outcome(
+            lambda: self._session.call(operation, read=True, stale=stale), timeout
+        )
 
-    async def _outcome(self, operation: bytes, read: bool, timeout: float | None) -> bytes:
+    def prepare(self, operation: bytes) -> str:
+        """A key for one operation, to be kept and then given to `resolve`. Whatever happens to
+        this process in between, the operation takes effect at most once. Raises
+        `RequestTooLargeError`."""
         self._check_open()
-        call = self._session.call(operation, read=read)
-        future = asyncio.get_running_loop().create_future()
-        self._calls[call] = future
-        self._alarm.ring()
+        return _key(self._session.prepare(operation), 0)
+
+    async def resolve(self, key: str, *, timeout: float | None = None) -> bytes:
+        """The outcome of a call that was prepared or was not answered; it takes effect now if it
+        has not yet. Raises what `call` raises, and `ForgottenOutcomeError` once this client has
+        made `client_window` later requests; `ConfigurationError` for another's key."""
+        raw, place = _parse_key(key)
+        return await self._outcome(lambda: self._session.resume(raw, place), timeout)
+
+    async def _outcome(self, begin: Callable[[], int], timeout: float | None) -> bytes:
+        self._check_open()
+        call = 0
         try:
             async with asyncio.timeout(self._timeout if timeout is None else timeout):
-                result: bytes = await future
+                async with self._room:
+                    call = begin()
+                    self._calls[call] = future = asyncio.get_running_loop().create_future()
+                    self._alarm.ring()
+                    result: bytes = await future
         except TimeoutError:
-            raise UnansweredError(self._why_unanswered()) from None
+            raise UnansweredError(self._why_unanswered(), self._key_of(call)) from None
+        except UnansweredError as error:
+            raise UnansweredError(str(error), self._key_of(call)) from None
         finally:
             if self._calls.pop(call, None) is not None:
                 self._session.abandon(call)
         if result[:1] == OK:
             return result[1:]
-        raise RejectedError(result[1:].decode("utf-8", "replace"))
+        text = result[1:].decode("utf-8", "replace")
+        raise ForgottenOutcomeError(text) if result == FORGOTTEN else RejectedError(text)
+
+    def _key_of(self, call: int) -> str | None:
+        sent = self._session.sent(call)
+        return None if sent is None else _key(*sent)
 
     async def status(self, replica: ReplicaId, *, timeout: float = 1.0) -> StatusReport:
         """What `replica` says about itself; nobody vouches for it but that replica.
@@ -330,3 +370,15 @@ class Client:
         for report in self._reports.values():
             if not report.done():
                 report.set_exception(error)
+
+
+def _key(raw: bytes, place: int) -> str:
+    return base64.urlsafe_b64encode(place.to_bytes(2, "big") + raw).decode()
+
+
+def _parse_key(key: str) -> tuple[bytes, int]:
+    try:
+        data = base64.urlsafe_b64decode(key)
+    except (binascii.Error, ValueError):
+        raise ConfigurationError("this is not the key of a call") from None
+    return data[2:], int.from_bytes(data[:2], "big")

@@ -2,8 +2,9 @@
 
 q replicas that name the same results *and* the same executed sequence number answer a read: any
 other such quorum, and any quorum that acknowledged an operation, shares a correct replica with
-them, so nothing acknowledged is missing and no later read goes back (T32). Whatever else comes, or
-does not come in time, the read is ordered like any operation.
+them, so nothing acknowledged is missing and no later read goes back (T32). For a stale read f+1
+replicas that name the same results do: one of them is correct. Whatever else comes, or does not
+come in time, the read is ordered like any operation.
 """
 
 from collections import Counter
@@ -29,6 +30,7 @@ class Reading:
     calls: list[int]
     operations: tuple[bytes, ...]
     deadline: int
+    stale: bool
     answers: dict[ReplicaId, tuple[SequenceNumber, Digest]] = field(default_factory=dict)
     whole: dict[Digest, tuple[bytes, ...]] = field(default_factory=dict)
     """At most one per replica: the first answer of each counts."""
@@ -46,12 +48,13 @@ class ReadOutcome:
 
 
 class Reads:
-    """`waiting`: by call, the operations not asked yet."""
+    """`waiting`, `stale`: by call, the operations not asked yet."""
 
     def __init__(self, config: Configuration) -> None:
         self._config = config
         self._nonce = 0
         self.waiting: dict[int, bytes] = {}
+        self.stale: dict[int, bytes] = {}
         self.outstanding: dict[int, Reading] = {}
 
     @property
@@ -61,22 +64,23 @@ class Reads:
     @property
     def deadline(self) -> int | None:
         """When `expire` wants to be called (monotonic ns); 0 for at once."""
-        if self.waiting and self.has_room:
+        if (self.waiting or self.stale) and self.has_room:
             return 0
         return min((each.deadline for each in self.outstanding.values()), default=None)
 
-    def begin(self, calls: list[int], now: int) -> Reading:
+    def begin(self, calls: list[int], now: int, *, stale: bool) -> Reading:
         """Take `calls` out of those that wait."""
         self._nonce += 1
-        operations = tuple(self.waiting.pop(call) for call in calls)
+        waiting = self.stale if stale else self.waiting
+        operations = tuple(waiting.pop(call) for call in calls)
         deadline = now + max(self._config.request_timeout_ns // PATIENCE_PARTS, 1)
-        reading = Reading(self._nonce, calls, operations, deadline)
+        reading = Reading(self._nonce, calls, operations, deadline, stale)
         self.outstanding[self._nonce] = reading
         return reading
 
     def abandon(self, call: int) -> bool:
         """Its caller has given up; whether the call was a read of ours."""
-        if self.waiting.pop(call, None) is not None:
+        if (self.waiting.pop(call, None) or self.stale.pop(call, None)) is not None:
             return True
         for reading in self.outstanding.values():
             if call in reading.calls:
@@ -99,16 +103,19 @@ class Reads:
         return outcome
 
     def _judge(self, reading: Reading) -> ReadOutcome | None:
-        (answer, count), *_ = Counter(reading.answers.values()).most_common(1)
-        silent = self._config.n - len(reading.answers)
+        said = reading.answers
+        claims = [(0 if reading.stale else at, digest) for at, digest in said.values()]
+        (answer, count), *_ = Counter(claims).most_common(1)
+        needed = self._config.weak_quorum if reading.stale else self._config.quorum
+        silent = self._config.n - len(said)
         results = reading.whole.get(answer[1])
-        if count >= self._config.quorum and results is not None:
+        if count >= needed and results is not None:
             if any(result[:1] == REFUSED for result in results):
                 return ReadOutcome(reading)
-            said = reading.answers.items()
-            liars = [r for r, other in said if other[0] == answer[0] and other != answer]
-            return ReadOutcome(reading, results, answer[0], liars)
-        return None if silent and count + silent >= self._config.quorum else ReadOutcome(reading)
+            liars = [r for r, (at, other) in said.items() if at == answer[0] and other != answer[1]]
+            newest = max(at for at, digest in said.values() if digest == answer[1])
+            return ReadOutcome(reading, results, newest, liars)
+        return None if silent and count + silent >= needed else ReadOutcome(reading)
 
     def expire(self, now: int) -> list[Reading]:
         """Those that were not answered in time."""

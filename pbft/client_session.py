@@ -16,7 +16,7 @@ from pbft.client_reads import Reading, Reads
 from pbft.core.authentication import DOMAIN, Signer
 from pbft.core.config import Configuration
 from pbft.core.effects import Send
-from pbft.core.errors import DecodeError, RequestTooLargeError
+from pbft.core.errors import ConfigurationError, DecodeError, RequestTooLargeError
 from pbft.core.ids import (
     ClientId,
     Digest,
@@ -121,21 +121,65 @@ class ClientSession:
         under_way = [each.calls for each in self._outstanding.values()]
         under_way += [each.calls for each in reads.outstanding.values()]
         sent = sum(call != 0 for calls in under_way for call in calls)
-        return len(self._waiting) + len(reads.waiting) + sent
+        return len(self._waiting) + len(reads.waiting) + len(reads.stale) + sent
 
-    def call(self, operation: bytes, *, read: bool = False) -> int:
+    def call(self, operation: bytes, *, read: bool = False, stale: bool = False) -> int:
         """Queue one operation; the number it will complete under. `read`: it changes nothing, so
-        it need not be ordered where the cluster has fast reads. Raises `RequestTooLargeError`."""
+        it need not be ordered where the cluster has fast reads, nor where `stale` will do.
+        Raises `RequestTooLargeError`."""
+        self._check_size(operation)
+        self._calls += 1
+        if read and stale:
+            self._reads.stale[self._calls] = operation
+        elif read and self._config.fast_reads:
+            self._reads.waiting[self._calls] = operation
+        else:
+            self._waiting[self._calls] = operation
+        return self._calls
+
+    def prepare(self, operation: bytes) -> bytes:
+        """A signed request for one operation, with a timestamp of its own, to be given to
+        `resume` now or in another life. Raises `RequestTooLargeError`."""
+        self._check_size(operation)
+        return self._signed((operation,)).raw
+
+    def sent(self, call: int) -> tuple[bytes, int] | None:
+        """The request that carries a call, and the call's place in it, once it has been sent."""
+        for each in self._outstanding.values():
+            if call in each.calls:
+                return each.request.raw, each.calls.index(call)
+        return None
+
+    def resume(self, raw: bytes, place: int) -> int:
+        """Send a request of ours, of this life or another, to all: it executes if it has not, and
+        either way its answer comes. Raises `ConfigurationError` for what is not one."""
+        try:
+            message = decode(raw)
+        except DecodeError:
+            message = None
+        if not isinstance(message, Request) or message.client != self._client:
+            raise ConfigurationError("this is not the key of a call of this client")
+        if not place < len(message.operations):
+            raise ConfigurationError("this is the key of no call")
+        self._calls += 1
+        known = self._outstanding.get(message.timestamp)
+        if known is None:
+            calls = [0] * len(message.operations)
+            known = Outstanding(
+                Signed(message, raw), request_digest(raw), calls, self._issued, 0, 0
+            )
+            known.delay = max(self._config.request_timeout_ns // 4, 1)
+            self._outstanding[message.timestamp] = known
+        known.calls[place] = self._calls
+        return self._calls
+
+    def _check_size(self, operation: bytes) -> None:
         limit = self._config.request_max_bytes - OVERHEAD_BYTES
         if len(operation) > limit:
             raise RequestTooLargeError(
                 f"an operation of {len(operation)} bytes is above the limit of {limit}: split it,"
                 " or raise request_max_bytes in the cluster file"
             )
-        self._calls += 1
-        waiting = self._reads.waiting if read and self._config.fast_reads else self._waiting
-        waiting[self._calls] = operation
-        return self._calls
 
     def abandon(self, call: int) -> None:
         """Its caller has given up: the outcome stays unknown, and nobody is told. A request that
@@ -278,10 +322,11 @@ class ClientSession:
 
     def _flush(self, effects: ClientEffects, now: Instant) -> None:
         """The one place where requests and reads are made."""
-        while self._reads.waiting and self._reads.has_room:
-            reading = self._reads.begin(self._take(self._reads.waiting), now.monotonic)
-            read = Read(self._life, reading.nonce, reading.operations)
-            effects.messages.append(Send(self._everyone, encode_link(read), read))
+        for stale, waiting in ((False, self._reads.waiting), (True, self._reads.stale)):
+            while waiting and self._reads.has_room:
+                reading = self._reads.begin(self._take(waiting), now.monotonic, stale=stale)
+                read = Read(self._life, reading.nonce, reading.operations, stale)
+                effects.messages.append(Send(self._everyone, encode_link(read), read))
         primary = (self._config.primary(self.view),)
         while self._waiting and self._has_room():
             each = self._issue(self._take(self._waiting), now)
@@ -293,18 +338,21 @@ class ClientSession:
 
     def _issue(self, calls: list[int], now: Instant) -> Outstanding:
         """Sign one request for all of `calls`, under a new timestamp."""
-        operations = tuple(self._waiting.pop(call) for call in calls)
-        message = Request(self._client, self._timestamp, operations)
-        body = encode_body(message)
-        raw = seal_signed(body, self._signer.sign(DOMAIN + self._config.cluster_id + body))
-        large = max(len(raw) - self._config.inline_max_bytes, 0)
+        request = self._signed(tuple(self._waiting.pop(call) for call in calls))
+        large = max(len(request.raw) - self._config.inline_max_bytes, 0)
         delay = max(self._config.request_timeout_ns // 4, 1) + large * NS_PER_BYTE
         order = self._issued
-        self._timestamp += 1
         self._issued += 1
         return Outstanding(
-            Signed(message, raw), request_digest(raw), calls, order, now.monotonic + delay, delay
+            request, request_digest(request.raw), calls, order, now.monotonic + delay, delay
         )
+
+    def _signed(self, operations: tuple[bytes, ...]) -> Signed[Request]:
+        message = Request(self._client, self._timestamp, operations)
+        self._timestamp += 1
+        body = encode_body(message)
+        raw = seal_signed(body, self._signer.sign(DOMAIN + self._config.cluster_id + body))
+        return Signed(message, raw)
 
     def _take(self, waiting: dict[int, bytes]) -> list[int]:
         """The oldest waiting calls that fit into one request; a large one has it to itself."""

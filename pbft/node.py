@@ -34,6 +34,7 @@ from pbft.store import MemoryStore, Store
 from pbft.transport.alarm import Alarm, instant
 from pbft.transport.endpoint import Arrival, Endpoint, EndpointLimits, open_endpoint
 from pbft.transport.frames import CONTROL, MESSAGE
+from pbft.typed.hosting import hosted
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Node:
         cluster: Cluster,
         replica_id: ReplicaId,
         identity: Identity,
-        service: Service,
+        service: Service | object,
         *,
         wrap: Callable[[Replica], ReplicaLike] = _as_it_is,
         store: Store | None = None,
@@ -89,7 +90,7 @@ class Node:
                 replica_id,
                 signer=identity.signing,
                 verifier=cluster.verifier(),
-                service=service,
+                service=hosted(service),
                 records=self._store.load(),
                 now=instant(),
             )

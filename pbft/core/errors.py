@@ -29,12 +29,48 @@ class ServiceError(PbftError):
     """The replicated service broke its contract (a snapshot it cannot restore, a wrong type)."""
 
 
+class Refusal(PbftError):
+    """An operation that a service refuses in its own words."""
+
+
+class HaltError(PbftError):
+    """This replica cannot execute what was ordered, and others can: it stops where it is."""
+
+
+class InvalidArgumentsError(PbftError):
+    """A call, or a value, that is not what the method or the attribute is annotated with."""
+
+
 class RejectedError(PbftError):
     """The service refused an operation, identically at every correct replica."""
 
 
+class UnknownCommandError(RejectedError):
+    """The service has no such command in its active version."""
+
+
+class NotPermittedError(RejectedError):
+    """The cluster file does not let this client call this command."""
+
+
+class ApplicationError(RejectedError):
+    """Root of the errors that services define: raised by a command, it undoes what the command did
+    and is raised again, with its arguments, at the caller."""
+
+
 class UnansweredError(PbftError):
-    """No quorum of matching replies in time: the outcome of the operation is not known."""
+    """No quorum of matching replies in time: the outcome is not known.
+
+    `key`: with it `Client.resolve` asks again, also in another process of the same client; none
+    where nothing was sent, or it was a read: then nothing takes effect."""
+
+    def __init__(self, text: str, key: str | None = None) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+class ForgottenOutcomeError(PbftError):
+    """The replicas no longer know whether an operation took effect; it will not any more."""
 
 
 class RequestTooLargeError(PbftError):

@@ -206,11 +206,13 @@ class Reply(Message, frozen=True, tag=25):
 
 class Read(Message, frozen=True, tag=26):
     """Operations that change nothing, asked of every replica outside the order (§5.1). `session`
-    is never used by another life of this client, `nonce` never again in this one."""
+    is never used by another life of this client, `nonce` never again in this one. `stale`: what
+    f+1 agree on will do, whatever others know that is newer."""
 
     session: Number
     nonce: Number
     operations: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=MAX_LIST)]
+    stale: bool = False
 
 
 class ReadReply(Message, frozen=True, tag=27):

@@ -1,11 +1,16 @@
 """What a replicated service must offer to the core: a deterministic state machine (OSDI'99 §2)."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Protocol, runtime_checkable
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
-from pbft.core.ids import ClientId, SequenceNumber
+from pbft.core.ids import ClientId, Digest, SequenceNumber, Timestamp
+from pbft.crypto.digests import DIGEST_BYTES, domain
+
+EMPTY = bytes(DIGEST_BYTES)
+_SEED = domain(b"seed")
 
 
 class Context(Struct, frozen=True):
@@ -13,11 +18,23 @@ class Context(Struct, frozen=True):
 
     `time` is the agreed time in wall-clock nanoseconds: strictly increasing from one sequence
     number to the next, proposed by the primary and checked only to be within a bound.
+    `timestamp`, `number`: which operation of which request of this client. `batch`: the digest of
+    what was ordered at this sequence number.
     """
 
     client: ClientId
     sequence: SequenceNumber
     time: int
+    timestamp: Timestamp = 0
+    number: int = 0
+    batch: Digest = EMPTY
+
+    @property
+    def seed(self) -> bytes:
+        """32 bytes for random choices, equal at every replica, different for every operation. No
+        client can foresee it; a Byzantine primary can bias it, by trying batches."""
+        fields = (self.client, self.sequence, self.timestamp, self.number, self.batch)
+        return sha256(_SEED + msgpack.encode(fields)).digest()
 
 
 class State(Protocol):
@@ -51,7 +68,8 @@ class Service(Protocol):
     """Deterministic: same operations in the same order give the same results and the same state.
 
     `execute` may raise to refuse an operation: what it wrote is undone, and the refusal (the
-    exception's type name and text) is the result, the same at every replica.
+    exception's type name and text, of a `Refusal` the text alone) is the result, the same at
+    every replica. A `HaltError` stops this replica instead.
     """
 
     def open(self, state: State) -> None:
@@ -73,3 +91,4 @@ class Queries(Protocol):
 OK = b"\x00"
 REFUSED = b"\x01"
 """First byte of every result: the rest is the value, or why it was refused."""
+FORGOTTEN = REFUSED + b"Forgotten: too old to know whether it took effect; it will not any more"

@@ -26,6 +26,12 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
+def new_loop() -> asyncio.AbstractEventLoop:
+    """The fastest that is installed."""
+    loop: asyncio.AbstractEventLoop = (_factory() or asyncio.new_event_loop)()
+    return loop
+
+
 def _factory() -> Any:
     try:
         import uvloop

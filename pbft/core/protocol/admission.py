@@ -112,11 +112,12 @@ def _request(state: ReplicaState, peer: Principal, message: Request) -> str | No
     full = len(state.requests.by_client.get(key[0], ())) >= state.config.client_window
     if full and key not in state.requests.waiting and state.sessions.answer(key) is None:
         return "client has too many requests waiting"
-    return _old(key in state.requests.waiting or message.timestamp <= state.sessions.floor(key[0]))
+    forwarded = isinstance(peer, int) and message.timestamp <= state.sessions.floor(key[0])
+    return _old(forwarded or key in state.requests.waiting)
 
 
 def _read(state: ReplicaState, peer: Principal, message: Read) -> str | None:
-    if not state.config.fast_reads:
+    if not state.config.fast_reads and not message.stale:
         return "read without fast reads"
     if isinstance(peer, int):
         return "read of no client"

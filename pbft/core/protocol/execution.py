@@ -7,10 +7,11 @@ whether a request is a duplicate or below its session's floor, and the agreed ti
 from collections.abc import Callable
 
 from pbft.core.effects import Executed
+from pbft.core.errors import HaltError, Refusal
 from pbft.core.ids import ClientId, Digest, Principal, RequestKey, SequenceNumber
 from pbft.core.messages import Read, ReadReply, Reply, Request, Signed
 from pbft.core.records import Acknowledged
-from pbft.core.service import OK, REFUSED, Context
+from pbft.core.service import FORGOTTEN, OK, REFUSED, Context
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.state.sessions import Answer, load
 from pbft.core.turn import Turn
@@ -66,7 +67,7 @@ def _run(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) 
     for request in body.requests:
         key = (request.message.client, request.message.timestamp)
         if state.sessions.eligible(key):
-            _apply(state, turn, sequence, request)
+            _apply(state, turn, sequence, request, body.digest)
             executed.append(key)
             operations += len(request.message.operations)
         state.requests.drop(key)
@@ -77,13 +78,19 @@ def _run(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) 
 
 
 def _apply(
-    state: ReplicaState, turn: Turn, sequence: SequenceNumber, request: Signed[Request]
+    state: ReplicaState,
+    turn: Turn,
+    sequence: SequenceNumber,
+    request: Signed[Request],
+    batch: Digest,
 ) -> None:
-    message = request.message
-    context = Context(message.client, sequence, state.sessions.time)
-    results = _results(
-        state, message.operations, lambda operation: state.machine.execute(operation, context)
+    message, time = request.message, state.sessions.time
+    contexts = (
+        Context(message.client, sequence, time, message.timestamp, number, batch)
+        for number in range(len(message.operations))
     )
+    run = state.machine.execute
+    results = _results(state, message.operations, lambda each: run(each, next(contexts)))
     answer = Answer(message.timestamp, request_digest(request.raw), sequence, results)
     config = state.config
     if state.sessions.close(message.client, answer, config.client_window, config.session_max_bytes):
@@ -112,8 +119,11 @@ def _result(operation: bytes, run: Callable[[bytes], bytes]) -> bytes:
     """A value, or the refusal that the service raised: both are results, equal everywhere."""
     try:
         return OK + run(operation)
+    except HaltError:
+        raise
     except Exception as refusal:  # the service's own exception is the outcome, whatever it is
-        text = f"{type(refusal).__name__}: {refusal}"
+        own = isinstance(refusal, Refusal)
+        text = str(refusal) if own else f"{type(refusal).__name__}: {refusal}"
         return REFUSED + text.encode("utf-8", "replace")[:MAX_REFUSAL_BYTES]
 
 
@@ -126,6 +136,12 @@ def answer(state: ReplicaState, turn: Turn) -> bool:
         cached = state.sessions.answer(key)
         if cached is not None:
             _reply(state, turn, key[0], cached, asked)
+    closed, state.requests.closed = state.requests.closed, []
+    for request in closed:
+        message = request.message
+        forgotten = (FORGOTTEN,) * len(message.operations)
+        gone = Answer(message.timestamp, request_digest(request.raw), 0, forgotten)
+        _reply(state, turn, message.client, gone, True)
     return False
 
 
@@ -170,10 +186,12 @@ def answer_reads(state: ReplicaState, turn: Turn) -> bool:
     its state, or has been further than it is now, leaves the answer to others (T34)."""
     waiting, state.requests.reads = state.requests.reads, {}
     sound = state.voting and not state.checkpoints.diverged and state.transfer.target is None
-    if not sound or state.executed < state.acknowledged:
+    if not sound:
         return False
     for client, reads in waiting.items():
         for read in reads:
+            if state.executed < state.acknowledged and not read.stale:
+                continue
             results = _said(
                 _results(state, read.operations, state.machine.query),
                 read.nonce % state.config.n == state.me,

@@ -38,6 +38,8 @@ class Requests:
     unforwarded: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
     retried: dict[RequestKey, bool] = field(default_factory=dict)
     """Executed requests whose reply was asked for again; whether by the client itself."""
+    closed: list[Signed[Request]] = field(default_factory=list)
+    """Requests below their client's floor that it asks for: what became of them is forgotten."""
     reads: dict[ClientId, list[Read]] = field(default_factory=dict)
     """Fast reads to be answered at the end of this turn."""
 

@@ -1,0 +1,1 @@
+"""Services as plain classes: `@command` and `@query` methods, called through typed proxies."""

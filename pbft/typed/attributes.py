@@ -1,0 +1,127 @@
+"""The ordinary attributes of a service, kept in the replicated state after every command.
+
+An attribute's type is its annotation at the class, or, of a plain int, str, bytes, bool or float,
+the type of the value that `__init__` gives it. What an attribute holds is written whole where it
+changed, so together they stay small: larger state belongs into a `Map`.
+"""
+
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from pbft.core.errors import InvalidArgumentsError, ServiceError
+from pbft.core.service import State
+from pbft.typed.maps import Map
+from pbft.typed.values import Codec
+
+PREFIX = b"a"
+MAX_BYTES = 1024 * 1024
+PLAIN = (int, str, bytes, bool, float)
+
+
+class Since:
+    """`total: Annotated[int, Since(2)]`: an attribute that version 2 of a service brought. Until
+    that version is active it is not a part of the state."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+
+
+class Attributes:
+    """Those of `target`, an object of a user's class, which has been initialised."""
+
+    def __init__(self, target: object) -> None:
+        self._target = target
+        self._values: dict[str, Any] = getattr(target, "__dict__", {})
+        hints = get_type_hints(type(target), include_extras=True)
+        self.maps = {name: each for name, each in self._values.items() if isinstance(each, Map)}
+        plain = [name for name in self._values if name not in self.maps]
+        self._codecs = {
+            name: _codec(type(target), name, hints, self._values[name]) for name in plain
+        }
+        self._since = {name: _since(hints.get(name)) for name in plain}
+        self._initial = {name: self._encode(name) for name in plain}
+        self._kept = dict(self._initial)
+        self._state: State
+
+    def open(self, state: State) -> None:
+        """Take the values from `state`. Raises `InvalidArgumentsError` where it has others."""
+        self._state = state
+        for name, initial in self._initial.items():
+            data = state.get(PREFIX + name.encode())
+            self._kept[name] = initial if data is None else data
+        self._reload()
+        for name, each in self.maps.items():
+            each.open(name, state)
+
+    def flush(self, version: int) -> None:
+        """Write what changed. Raises `ServiceError` where the state may not be like this."""
+        if self._values.keys() != self._codecs.keys() | self.maps.keys():
+            odd = self._values.keys() ^ (self._codecs.keys() | self.maps.keys())
+            raise ServiceError(
+                f"{sorted(odd)[0]} is not the state of a command to add or remove:"
+                " set every attribute in __init__"
+            )
+        changed = {
+            name: data for name in self._codecs if (data := self._encode(name)) != self._kept[name]
+        }
+        if not changed:
+            return
+        sizes = {name: len(data) for name, data in (self._kept | changed).items()}
+        if sum(sizes.values()) > MAX_BYTES:
+            largest = max(sizes, key=lambda name: sizes[name])
+            raise ServiceError(
+                f"the attributes hold more than {MAX_BYTES} bytes, most of them {largest}: make"
+                f" that a pbft.Map, which has no such limit"
+            )
+        for name, data in changed.items():
+            if self._since[name] <= version:
+                self._state.put(PREFIX + name.encode(), data)
+            self._kept[name] = data
+            if self._codecs[name].has_sets:
+                self._values[name] = self._codecs[name].decode(data, name)
+
+    def undo(self) -> None:
+        """Everything as `flush` or `open` left it last; maps, as the state is by now."""
+        for name in self._values.keys() - self._codecs.keys() - self.maps.keys():
+            del self._values[name]
+        for name, each in self.maps.items():
+            self._values[name] = each
+            each.undo()
+        self._reload()
+
+    def settle(self) -> None:
+        """The command has taken effect."""
+        for each in self.maps.values():
+            each.settle()
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs from what is kept: a query may not do that."""
+        same = self._values.keys() == self._codecs.keys() | self.maps.keys()
+        return not same or any(self._encode(name) != self._kept[name] for name in self._codecs)
+
+    def _reload(self) -> None:
+        for name, codec in self._codecs.items():
+            self._values[name] = codec.decode(self._kept[name], name)
+
+    def _encode(self, name: str) -> bytes:
+        try:
+            return self._codecs[name].encode(self._values[name], name)
+        except InvalidArgumentsError as error:
+            raise ServiceError(f"{type(self._target).__name__}.{error}") from None
+
+
+def _codec(owner: type, name: str, hints: dict[str, Any], value: object) -> Codec:
+    if name in hints:
+        return Codec(hints[name])
+    if type(value) not in PLAIN:
+        raise ServiceError(
+            f"annotate {owner.__name__}.{name} at the class, such as `{name}: dict[str, int]`: it"
+            f" is a {type(value).__name__}, and what is in it must be known to be restored"
+        )
+    return Codec(type(value))
+
+
+def _since(hint: Any) -> int:
+    if get_origin(hint) is Annotated:
+        return next((each.version for each in get_args(hint) if isinstance(each, Since)), 1)
+    return 1

@@ -1,0 +1,133 @@
+"""A plain class with commands and queries as the service of a replica.
+
+Every operation that comes is judged here, equally at every replica: whether its client may call it,
+whether the active version has it, whether its arguments are what it takes. What a command changes
+is in the replicated state when it returns; what it raises takes that back.
+
+The active version is a part of the state. New code, which has the methods of the old version and
+those of the new one, is brought to the replicas one at a time; then `pbft.upgrade`, an operation
+like any other, makes the new version active at one place in the order.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from pbft.core.errors import HaltError, NotPermittedError, ServiceError, UnknownCommandError
+from pbft.core.ids import ClientId
+from pbft.core.service import Context, Service, State
+from pbft.typed.attributes import Attributes
+from pbft.typed.methods import Method, executing, methods_of, parse_operation
+from pbft.typed.refusals import refusal
+
+VERSION = b"v"
+"""Where the state has the active version; 1 where there is none."""
+UPGRADE = "pbft.upgrade"
+ANYTHING = "*"
+
+
+class Hosted:
+    """A core `Service` around `target`. `permitted`: by client, the names that it may call; a
+    client that is not in it may call everything.
+
+    Raises `ServiceError` for a class that cannot be replicated."""
+
+    def __init__(
+        self, target: object, permitted: Mapping[ClientId, Collection[str]] | None = None
+    ) -> None:
+        self._target = target
+        self._permitted = permitted or {}
+        self._methods = methods_of(type(target))
+        if not self._methods:
+            text = "has no @command and no @query: decorate its methods"
+            raise ServiceError(f"{type(target).__name__} {text}")
+        self._newest = int(getattr(target, "version", 1))
+        self._attributes = Attributes(target)
+        self._state: State
+
+    def open(self, state: State) -> None:
+        """Go on from `state`. Raises `HaltError` where newer code wrote it."""
+        self._state = state
+        self._known(self.active)
+        self._attributes.open(state)
+
+    @property
+    def active(self) -> int:
+        """The version that decides which methods there are."""
+        data = self._state.get(VERSION)
+        return 1 if data is None else int.from_bytes(data, "big")
+
+    def execute(self, operation: bytes, context: Context) -> bytes:
+        """Raises `Refusal`, with everything as it was."""
+        try:
+            result = self._execute(operation, context)
+            self._attributes.flush(self.active)
+        except HaltError:
+            raise
+        except Exception as error:
+            self._attributes.undo()
+            raise refusal(error) from error
+        self._attributes.settle()
+        return result
+
+    def query(self, operation: bytes) -> bytes:
+        """Raises `Refusal`: also for a command, which has to be ordered."""
+        try:
+            name, packed = parse_operation(operation)
+            method = self._method(name)
+            if method.kind != "query":
+                raise ServiceError(f"{name} is a command: it has to be ordered")
+            return self._run(method, packed)
+        except Exception as error:
+            raise refusal(error) from error
+
+    def _execute(self, operation: bytes, context: Context) -> bytes:
+        name, packed = parse_operation(operation)
+        allowed = self._permitted.get(context.client)
+        if allowed is not None and name not in allowed and ANYTHING not in allowed:
+            raise NotPermittedError(f"{context.client} may not call {name}")
+        if name == UPGRADE:
+            return self._upgrade(packed)
+        with executing(context):
+            return self._run(self._method(name), packed)
+
+    def _run(self, method: Method[..., Any], packed: list[bytes]) -> bytes:
+        result = method.run(self._target, method.unpack(packed), {})
+        if method.kind == "query" and self._attributes.changed:
+            self._attributes.undo()
+            raise ServiceError(f"{method.name} is a query and changed the state: make it a command")
+        return method.result.encode(result, f"the result of {method.name}")
+
+    def _method(self, name: str) -> Method[..., Any]:
+        active = self.active
+        for each in self._methods.get(name, ()):
+            if each.since <= active:
+                return each
+        raise UnknownCommandError(f"version {active} of the service has no {name!r}")
+
+    def _upgrade(self, packed: list[bytes]) -> bytes:
+        version = msgspec.msgpack.decode(b"".join(packed), type=int)
+        if version <= self.active:
+            raise ServiceError(f"version {self.active} is active already")
+        self._known(version)
+        migrate = getattr(self._target, "migrate", None)
+        self._state.put(VERSION, version.to_bytes(8, "big"))
+        if callable(migrate):
+            migrate(version)
+        return msgspec.msgpack.encode(version)
+
+    def _known(self, version: int) -> None:
+        if version > self._newest:
+            raise HaltError(
+                f"version {version} of the service is active and this replica runs version"
+                f" {self._newest}: start it again with the new code"
+            )
+
+
+def hosted(service: Any, permitted: Mapping[ClientId, Collection[str]] | None = None) -> Service:
+    """`service` itself where it speaks bytes, or what hosts it."""
+    if callable(getattr(service, "execute", None)) and callable(getattr(service, "open", None)):
+        low: Service = service
+        return low
+    return Hosted(service, permitted)

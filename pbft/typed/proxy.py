@@ -1,0 +1,161 @@
+"""The service, from a client's side: a subclass of it whose commands ask the cluster.
+
+    class RemoteCounter(Proxy, Counter): ...
+
+    async with Client("DIR", identity="client-0") as client:
+        counter = RemoteCounter(client)
+        await counter.add(3)
+
+Type checkers see the parameters and results of `Counter`, awaited. `BlockingProxy` is the same
+without asyncio.
+"""
+
+from collections.abc import Callable, Coroutine
+from copy import copy
+from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from pbft.core.errors import InvalidArgumentsError, RejectedError, ServiceError
+from pbft.typed.hosting import UPGRADE
+from pbft.typed.methods import Method, operation
+from pbft.typed.refusals import restored
+
+Consistency: TypeAlias = Literal["linearizable", "ordered", "stale"]
+"""What a query promises. "linearizable": it sees every operation acknowledged before it began; by a
+fast read where the cluster has them, else in the order. "ordered": in the order, like a command.
+"stale": f+1 replicas agree on the answer, so no traitor invented it, but others may know newer.
+"""
+
+R = TypeVar("R")
+P = ParamSpec("P")
+Own = TypeVar("Own", bound="_Remote")
+
+
+class Caller(Protocol):
+    """What a proxy needs of a client."""
+
+    async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes: ...
+
+    async def read(
+        self, operation: bytes, *, timeout: float | None = None, stale: bool = False
+    ) -> bytes: ...
+
+    async def resolve(self, key: str, *, timeout: float | None = None) -> bytes: ...
+
+    def prepare(self, operation: bytes) -> str: ...
+
+
+class _Remote:
+    """How to ask; none of the state of the service."""
+
+    _timeout: float | None
+    _consistency: Consistency
+
+    def options(
+        self: Own, *, timeout: float | None = None, consistency: Consistency = "linearizable"
+    ) -> Own:
+        """The same proxy with other options: `await counter.options(timeout=1).add(3)`."""
+        other = copy(self)
+        other._timeout, other._consistency = timeout, consistency
+        return other
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"{type(self).__name__} is a proxy and has no {name}: the state is at the replicas, ask"
+            " for it by a @query"
+        )
+
+
+class Proxy(_Remote):
+    """Each call raises what the command raises, and what `Client.call` raises."""
+
+    def __init__(
+        self,
+        client: Caller,
+        *,
+        timeout: float | None = None,
+        consistency: Consistency = "linearizable",
+    ) -> None:
+        self._client = client
+        self._timeout, self._consistency = timeout, consistency
+
+    async def _ask(self, method: Method[..., R], args: Any, kwargs: Any) -> R:
+        packed, client, timeout = method.pack(args, kwargs), self._client, self._timeout
+        if method.kind == "command" or self._consistency == "ordered":
+            return await self._result(method, client.call(packed, timeout=timeout))
+        stale = self._consistency == "stale"
+        return await self._result(method, client.read(packed, timeout=timeout, stale=stale))
+
+    async def _result(self, method: Method[..., R], answer: Coroutine[Any, Any, bytes]) -> R:
+        try:
+            return unpacked(method, await answer)
+        except RejectedError as error:
+            raise restored(error, type(self).__module__) from error.__cause__
+
+    def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
+        """The key of a call that is not made yet: keep it, then `resolve` it. Whatever happens to
+        this process, the call takes effect at most once."""
+        return self._client.prepare(method.pack(args, kwargs))
+
+    async def resolve(self, method: Method[P, R], key: str) -> R:
+        """Make a call that was prepared, or ask for the outcome of one that was not answered."""
+        return await self._result(method, self._client.resolve(key, timeout=self._timeout))
+
+    async def upgrade(self, version: int) -> None:
+        """Make a version of the service active, once all replicas run code that has it."""
+        packed = operation(UPGRADE, [msgspec.msgpack.encode(version)])
+        await self._client.call(packed, timeout=self._timeout)
+
+
+class BlockingCaller(Protocol):
+    """A client that runs coroutines of its asyncio twin."""
+
+    client: Caller
+
+    def prepare(self, operation: bytes) -> str: ...
+
+    def wait(self, what: Coroutine[Any, Any, R]) -> R: ...
+
+
+class BlockingProxy(_Remote):
+    """As `Proxy`, for programs without asyncio: each call waits for its answer."""
+
+    def __init__(
+        self,
+        client: BlockingCaller,
+        *,
+        timeout: float | None = None,
+        consistency: Consistency = "linearizable",
+    ) -> None:
+        self._blocking = client
+        self._timeout, self._consistency = timeout, consistency
+
+    def _ask(self, method: Method[..., R], args: Any, kwargs: Any) -> R:
+        return self._wait(lambda twin: twin._ask(method, args, kwargs))
+
+    def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
+        """As `Proxy.prepare`."""
+        return self._blocking.prepare(method.pack(args, kwargs))
+
+    def resolve(self, method: Method[P, R], key: str) -> R:
+        """As `Proxy.resolve`."""
+        return self._wait(lambda twin: twin.resolve(method, key))
+
+    def upgrade(self, version: int) -> None:
+        """As `Proxy.upgrade`."""
+        self._wait(lambda twin: twin.upgrade(version))
+
+    def _wait(self, ask: Callable[[Proxy], Coroutine[Any, Any, R]]) -> R:
+        client = self._blocking.client
+        twin = Proxy(client, timeout=self._timeout, consistency=self._consistency)
+        return self._blocking.wait(ask(twin))
+
+
+def unpacked(method: Method[..., R], data: bytes) -> R:
+    """Raises `ServiceError` where the cluster runs another service."""
+    try:
+        value: R = method.result.decode(data, method.name)
+    except InvalidArgumentsError as error:
+        raise ServiceError(f"the cluster runs another service: {error}") from None
+    return value
