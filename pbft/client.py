@@ -52,15 +52,24 @@ MAX_CALLS = 4096
 
 @dataclass(frozen=True, slots=True)
 class ClientStats:
-    """`wrong_replies`: by replica, those that contradict what f+1 others agreed on."""
+    """`requests`: how many f+1 replicas have agreed on. By replica, the replies that agreed before
+    that (`timely_replies`), after it (`late_replies`), and those that contradict it."""
 
     view: View
     pending: int
     retransmissions: int
     fast_reads: int
+    requests: int
+    timely_replies: dict[ReplicaId, int]
+    late_replies: dict[ReplicaId, int]
     wrong_replies: dict[ReplicaId, int]
     drops: dict[str, int]
     connected: int
+
+    def silent(self, replica: ReplicaId) -> int:
+        """Requests that `replica` has not answered, or not yet."""
+        told = (self.timely_replies, self.late_replies, self.wrong_replies)
+        return max(0, self.requests - sum(each.get(replica, 0) for each in told))
 
 
 class Client:
@@ -222,6 +231,9 @@ class Client:
             pending=self._session.pending,
             retransmissions=self._session.retransmissions,
             fast_reads=self._session.fast_reads,
+            requests=self._session.completed,
+            timely_replies=dict(self._session.timely_replies),
+            late_replies=dict(self._session.late_replies),
             wrong_replies=dict(self._session.wrong_replies),
             drops=dict(self._drops),
             connected=self._connected(),

@@ -102,6 +102,11 @@ class ClientSession:
         """Calls answered outside the order."""
         self.wrong_replies: Counter[ReplicaId] = Counter()
         """Replies that contradict what f+1 replicas agreed on, by replica."""
+        self.completed = 0
+        """Requests that f+1 replicas agreed on."""
+        self.timely_replies: Counter[ReplicaId] = Counter()
+        self.late_replies: Counter[ReplicaId] = Counter()
+        """Those that agreed, before a request was complete and after."""
 
     @property
     def view(self) -> View:
@@ -245,8 +250,9 @@ class ClientSession:
         each = self._outstanding.get(reply.timestamp)
         if each is None:
             answered = self._answered.get(reply.timestamp)
-            if answered is not None and answered != (reply.request, digest_of(reply.results)):
-                self.wrong_replies[reply.replica] += 1
+            if answered is not None:
+                agrees = answered == (reply.request, digest_of(reply.results))
+                (self.late_replies if agrees else self.wrong_replies)[reply.replica] += 1
             return
         whole = isinstance(reply.results, tuple)
         if reply.request != each.digest or (whole and len(reply.results) != len(each.calls)):
@@ -306,9 +312,9 @@ class ClientSession:
         self._answered[timestamp] = (each.digest, digest)
         if len(self._answered) > self._config.client_window:
             del self._answered[next(iter(self._answered))]
+        self.completed += 1
         for replica, other in each.replies.items():
-            if other != digest:
-                self.wrong_replies[replica] += 1
+            (self.timely_replies if other == digest else self.wrong_replies)[replica] += 1
         for call, result in zip(each.calls, results, strict=True):
             if call:
                 effects.completed.append(Completed(call, result))

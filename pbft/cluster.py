@@ -17,6 +17,7 @@ from pbft.cluster_file import (
     ClusterFile,
     Durability,
     ReplicaEntry,
+    ServiceEntry,
     StorageEntry,
     TransportEntry,
 )
@@ -81,15 +82,23 @@ class Cluster:
         base_port: int = 7400,
         *,
         host: str = "127.0.0.1",
+        hosts: Sequence[str] | None = None,
         ports: Sequence[int] | None = None,
         protocol: Mapping[str, int] | None = None,
         durability: Durability = "fsync",
+        service: str = cluster_file.KEY_VALUE,
     ) -> "tuple[Cluster, dict[str, Identity]]":
         """A new cluster on one host, with new keys: client-0 and up beside the replicas.
 
-        Two ports per replica, counted from `base_port` or taken from `ports`. `protocol` holds keys
-        of the file's [protocol] table, in its units. Raises `ConfigurationError`.
+        Two ports per replica, counted from `base_port` or taken from `ports`; with `hosts`, each
+        replica is at one of them, at `base_port` and the port above. `protocol` holds keys of the
+        file's [protocol] table, in its units. `service`: `module:Class`, what the replicas run.
+        Raises `ConfigurationError`.
         """
+        if hosts is not None:
+            if len(hosts) != n:
+                raise ConfigurationError(f"{n} replicas need {n} hosts, and these are {len(hosts)}")
+            ports = [base_port, base_port + 1] * n
         names = [replica_name(i) for i in range(n)] + [f"client-{i}" for i in range(clients)]
         identities = {name: Identity.generate() for name in names}
         numbers = list(ports or range(base_port, base_port + 2 * n))
@@ -99,11 +108,15 @@ class Cluster:
             )
         replicas = [
             ReplicaEntry(
-                i, host, numbers[2 * i], numbers[2 * i + 1], **_hex(identities[replica_name(i)])
+                i,
+                hosts[i] if hosts else host,
+                numbers[2 * i],
+                numbers[2 * i + 1],
+                **_hex(identities[replica_name(i)]),
             )
             for i in range(n)
         ]
-        entries = [ClientEntry(name, **_hex(identities[name])) for name in names[n:]]
+        entries = [_client_entry(name, identities[name]) for name in names[n:]]
         file = ClusterFile(
             cluster_file.FORMAT,
             os.urandom(CLUSTER_ID_BYTES).hex(),
@@ -112,6 +125,7 @@ class Cluster:
             dict(protocol or {}),
             TransportEntry(),
             StorageEntry(durability),
+            ServiceEntry(service),
         )
         return cls._from_text(cluster_file.render(file)), identities
 
@@ -194,11 +208,23 @@ class Cluster:
 
     @cached_property
     def digest(self) -> Digest:
-        """Of all that must be equal at both ends of a link (CF4): parameters and public keys."""
+        """Of all that must be equal at both ends of a link (CF4): parameters, public keys, what is
+        run and who may call what."""
         parts = [
             name.encode() + keys.signing + keys.link for name, keys in sorted(self.keys.items())
         ]
+        parts.append(self.file.service.runs.encode())
+        parts += [
+            b"%s %s" % (c.encode(), name.encode())
+            for c, may in sorted(self.permitted.items())
+            for name in sorted(may)
+        ]
         return digest(b"pbft cluster", self.config.digest, *parts)
+
+    @cached_property
+    def permitted(self) -> dict[ClientId, frozenset[str]]:
+        """What each client may call, by name; "*" stands for everything."""
+        return {each.id: frozenset(each.may) for each in self.file.client}
 
     def verifier(self) -> Ed25519Verifier:
         """Of everybody's signatures, by the core's names."""
@@ -212,6 +238,11 @@ class Cluster:
                 f"there is no replica {replica}: this cluster has 0 to {len(self.replicas) - 1}"
             )
         return self.replicas[replica]
+
+
+def _client_entry(name: str, identity: Identity) -> ClientEntry:
+    keys = _hex(identity)
+    return ClientEntry(name, keys["signing_key"], keys["link_key"])
 
 
 def _hex(identity: Identity) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pbft.core.errors import ConfigurationError
 from pbft.core.ids import MILLISECOND
 
 FORMAT = 1
+KEY_VALUE = "pbft.services.kv:KeyValueService"
 UNITS = {
     "checkpoint_interval": 1,
     "window": 1,
@@ -59,9 +60,12 @@ class ReplicaEntry(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ClientEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """`may`: the commands and queries that it may call, by name; "*" for all of them."""
+
     id: Name
     signing_key: Key
     link_key: Key
+    may: tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...] = ("*",)
 
 
 class TransportEntry(Struct, forbid_unknown_fields=True, frozen=True):
@@ -75,6 +79,12 @@ class StorageEntry(Struct, forbid_unknown_fields=True, frozen=True):
     durability: Durability = "fsync"
 
 
+class ServiceEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """`runs`: `module:Class`, imported by every replica; the same at all of them."""
+
+    runs: Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] = KEY_VALUE
+
+
 class ClusterFile(Struct, forbid_unknown_fields=True, frozen=True):
     """All of cluster.toml."""
 
@@ -85,6 +95,7 @@ class ClusterFile(Struct, forbid_unknown_fields=True, frozen=True):
     protocol: dict[str, int | bool] = {}
     transport: TransportEntry = TransportEntry()
     storage: StorageEntry = StorageEntry()
+    service: ServiceEntry = ServiceEntry()
 
 
 def parse(text: str) -> ClusterFile:
@@ -141,6 +152,7 @@ def render(file: ClusterFile) -> str:
         lines.append(f"# {key} = {text}" if value is None else f"{key} = {text}")
     lines += ["", "[transport]", f"datagram_bytes = {file.transport.datagram_bytes}"]
     lines += ["", "[storage]", f"durability = {json.dumps(file.storage.durability)}"]
+    lines += ["", "[service]", f"runs = {json.dumps(file.service.runs)}"]
     for replica in file.replica:
         lines += ["", "[[replica]]", *_entries(replica)]
     for client in file.client:

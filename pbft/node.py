@@ -90,7 +90,7 @@ class Node:
                 replica_id,
                 signer=identity.signing,
                 verifier=cluster.verifier(),
-                service=hosted(service),
+                service=hosted(service, cluster.permitted),
                 records=self._store.load(),
                 now=instant(),
             )

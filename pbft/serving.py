@@ -7,15 +7,15 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
 from pbft.cluster import Cluster, replica_name
-from pbft.core.errors import ForgottenVotesError
+from pbft.core.errors import ConfigurationError, ForgottenVotesError
 from pbft.core.ids import ReplicaId
 from pbft.core.replica import Replica
 from pbft.node import Node, ReplicaLike
-from pbft.services.kv import KeyValueService
 from pbft.sqlite_store import SqliteStore
 from pbft.store import MemoryStore, Store
 from pbft.transport.loop import run
@@ -48,8 +48,8 @@ def serve(
     verbose: bool = False,
     wrap: Callable[[Replica], ReplicaLike] = _honest,
 ) -> None:
-    """Run one replica of the key-value service until SIGTERM or SIGINT, or, `with_parent`, until
-    the process that started this one is gone. `wrap` is the node's.
+    """Run one replica of the service that the cluster file names until SIGTERM or SIGINT, or,
+    `with_parent`, until the process that started this one is gone. `wrap` is the node's.
 
     Raises what `Cluster.load`, `Cluster.identity` and `Node.run` raise.
     """
@@ -62,11 +62,28 @@ def serve(
     with opened_store(cluster, directory, replica) as store:
         sys.setswitchinterval(SWITCH_SECONDS)
         _announce(member.name, store.durability)
-        node = Node(cluster, replica, identity, KeyValueService(), wrap=wrap, store=store)
+        node = Node(cluster, replica, identity, service_of(cluster), wrap=wrap, store=store)
         try:
             run(until_stopped(node, with_parent=with_parent))
         except ForgottenVotesError as error:
             raise ForgottenVotesError(f"{error}. {_remedy(store, directory, replica)}") from None
+
+
+def service_of(cluster: Cluster) -> object:
+    """A new object of the class that the cluster file names, found as Python finds modules, the
+    current directory first. Raises `ConfigurationError`."""
+    runs = cluster.file.service.runs
+    module, _, name = runs.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        made: object = getattr(import_module(module), name)()
+    except Exception as error:  # whatever the user's module raises
+        raise ConfigurationError(
+            f"the service {runs} of the cluster file cannot be made: {type(error).__name__}:"
+            f" {error}; start in the directory that has its module"
+        ) from error
+    return made
 
 
 def _remedy(store: Store, directory: Path, replica: ReplicaId) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pbft.cluster import Cluster, replica_name
 from pbft.core.replica import Replica
-from pbft.core.service import Service
 from pbft.crypto.keyfiles import Identity
 from pbft.node import Node, ReplicaLike
 from pbft.services.kv import KeyValueService
@@ -42,7 +41,7 @@ def make_node(
     identities: Mapping[str, Identity],
     replica: int,
     wrap: Callable[[Replica], ReplicaLike] = lambda replica: replica,
-    service: Service | None = None,
+    service: object = None,
 ) -> Node:
     """One node with an empty store of keys and values, or with `service`."""
     identity = identities[replica_name(replica)]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pbft.cli.parsing import MAX_CLIENTS, SubParsers, add_command, whole
 from pbft.cluster import Cluster
+from pbft.cluster_file import KEY_VALUE
 from pbft.core.config import MAX_REPLICAS
 from pbft.core.quorum import faults
 
@@ -12,7 +13,7 @@ DEFAULT_PORT = 7400
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """init DIR [--replicas N] [--clients C] [--base-port P]"""
+    """init DIR [--replicas N] [--clients C] [--base-port P] [--hosts H,...] [--service M:C]"""
     parser = add_command(
         subparsers,
         "init",
@@ -34,6 +35,18 @@ def add_parser(subparsers: SubParsers) -> None:
         help="client identities to make, client-0 and up (1)",
     )
     parser.add_argument(
+        "--hosts",
+        type=lambda text: text.split(","),
+        metavar="H,H,...",
+        help="an address for each replica, all at the base port (this machine alone)",
+    )
+    parser.add_argument(
+        "--service",
+        default=KEY_VALUE,
+        metavar="MODULE:CLASS",
+        help="what the replicas run (the key-value service)",
+    )
+    parser.add_argument(
         "--base-port",
         type=whole(1, 65535),
         default=DEFAULT_PORT,
@@ -44,13 +57,20 @@ def add_parser(subparsers: SubParsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and say what was made."""
-    cluster, identities = Cluster.create(args.replicas, args.clients, args.base_port)
+    cluster, identities = Cluster.create(
+        args.replicas, args.clients, args.base_port, hosts=args.hosts, service=args.service
+    )
     cluster.save(args.directory, identities)
-    last = args.base_port + 2 * args.replicas - 1
+    last = args.base_port + (1 if args.hosts else 2 * args.replicas - 1)
+    where = ", ".join(args.hosts or ["127.0.0.1"])
     print(
         f"{args.directory}/cluster.toml: {args.replicas} replicas on UDP ports {args.base_port} to"
-        f" {last} of 127.0.0.1, of which {faults(args.replicas)} may be Byzantine"
+        f" {last} of {where}, of which {faults(args.replicas)} may be Byzantine"
     )
     print(f"{args.directory}/keys/: private keys, one file each; they never leave their owner")
-    print(f"next: pbft up {args.directory}")
+    if args.hosts:
+        print("next: give each host the same cluster.toml and its own key, and start there")
+        print("      pbft replica DIR ID")
+    else:
+        print(f"next: pbft up {args.directory}")
     return 0

@@ -11,7 +11,7 @@ from pbft.serving import serve
 def add_parser(subparsers: SubParsers) -> None:
     """replica DIR ID [--with-parent] [--verbose]"""
     parser = add_command(
-        subparsers, "replica", "run one replica of a cluster, serving the key-value service"
+        subparsers, "replica", "run one replica of a cluster, serving what the cluster file names"
     )
     add_directory(parser)
     parser.add_argument(

@@ -28,8 +28,8 @@ ANYTHING = "*"
 
 
 class Hosted:
-    """A core `Service` around `target`. `permitted`: by client, the names that it may call; a
-    client that is not in it may call everything.
+    """A core `Service` around `target`. `permitted`: by client, the names that it may call, "*" for
+    all; a client that is not in it may call everything.
 
     Raises `ServiceError` for a class that cannot be replicated."""
 

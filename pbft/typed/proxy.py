@@ -111,7 +111,8 @@ class Proxy(_Remote):
 class BlockingCaller(Protocol):
     """A client that runs coroutines of its asyncio twin."""
 
-    client: Caller
+    @property
+    def client(self) -> Caller: ...
 
     def prepare(self, operation: bytes) -> str: ...
 

@@ -275,3 +275,31 @@ def test_an_abandoned_read_is_not_ordered() -> None:
     client.call(b"waits", read=True)
     client.abandon(2)
     assert client.deadline is None
+
+
+def test_a_stale_read_needs_no_fast_reads_and_f_plus_1_that_agree() -> None:
+    client = ClientSession(CONFIG, "alice", signer=KEY, first_timestamp=FIRST)
+    client.call(b"get", read=True, stale=True)
+    (sent,) = client.expire(at(0)).messages
+    assert isinstance(sent.message, Read)
+    assert sent.message.stale
+    effects = client.receive([said(0, 7, b"\0x"), said(1, 9, b"\0x")], at(1))
+    assert [(each.result, each.read_at) for each in effects.completed] == [(b"\0x", 9)]
+
+
+def test_stale_answers_that_differ_are_ordered() -> None:
+    client = ClientSession(CONFIG, "alice", signer=KEY, first_timestamp=FIRST)
+    client.call(b"get", read=True, stale=True)
+    client.expire(at(0))
+    effects = client.receive([said(r, 7, b"\0%d" % r) for r in range(4)], at(1))
+    assert [each.operations for each in ordered(effects)] == [(b"get",)]
+
+
+def test_replicas_without_fast_reads_answer_stale_reads_alone() -> None:
+    slow = Lab(me=1)
+    slow.service = Readable()
+    slow.replica = slow._boot()
+    slow.clear()
+    for stale, count in ((False, 0), (True, 1)):
+        effects = slow.feed_raw(encode_link(Read(1, 1, (b"read",), stale)), peer="alice")
+        assert len(answers(effects)) == count

@@ -43,7 +43,8 @@ def on_request(state: ReplicaState, turn: Turn, peer: Principal, request: Signed
         state.requests.retried[key] = asked or state.requests.retried.get(key, False)
     elif not state.sessions.eligible(key):
         state.drops["request below the floor"] += 1
-        state.requests.closed.append(request)
+        if peer == request.message.client:
+            state.requests.closed.append(request)
     elif key in state.requests.waiting:
         state.drops["request waits already"] += 1
     elif not state.requests.add(request, *limits, name, turn.now.monotonic):

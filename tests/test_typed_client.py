@@ -1,0 +1,148 @@
+"""Proxies, keys and consistency over real sockets, with and without asyncio."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from pbft import (
+    BlockingClient,
+    Client,
+    ConfigurationError,
+    ForgottenOutcomeError,
+    NotPermittedError,
+    PbftError,
+    UnansweredError,
+)
+from pbft.cluster import Cluster
+from pbft.cluster_file import parse, render
+from pbft.node import Node
+from pbft.transport.loop import run
+from pbft.typed.proxy import Consistency
+from tests.local_cluster import PROTOCOL, free_ports, make_node, running
+from tests.typed.bank import Bank, BlockingBank, InsufficientError, RemoteBank
+
+
+def saved(directory: Path, may: str = "") -> Cluster:
+    """A cluster of banks with two clients; `may` is what the second may call."""
+    cluster, identities = Cluster.create(
+        4, 2, ports=free_ports(8), protocol=PROTOCOL, service="tests.typed.bank:Bank"
+    )
+    cluster.save(directory, identities)
+    if may:
+        path = directory / "cluster.toml"
+        head, _, tail = path.read_text().rpartition('may = ["*"]')
+        path.write_text(head + f'may = ["{may}"]' + tail)
+    loaded = Cluster.load(directory)
+    assert parse(render(loaded.file)) == loaded.file
+    return loaded
+
+
+def nodes(cluster: Cluster, directory: Path, count: int = 4) -> list[Node]:
+    names = [each.name for each in cluster.replicas]
+    identities = {name: cluster.identity(directory, name) for name in names}
+    return [make_node(cluster, identities, each, service=Bank()) for each in range(count)]
+
+
+def test_a_proxy_asks_and_raises_what_the_service_raises(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster = saved(tmp_path / "c", may="total")
+        async with running(*nodes(cluster, tmp_path / "c")):
+            async with Client(tmp_path / "c", identity="client-0") as client:
+                bank = RemoteBank(client)
+                assert await bank.deposit("ann", 5) == 5
+                with pytest.raises(InsufficientError) as caught:
+                    await bank.transfer("ann", "bob", amount=6)
+                assert caught.value.args == ("too little", 5)
+                levels: tuple[Consistency, ...] = ("linearizable", "ordered", "stale")
+                for consistency in levels:
+                    asked = bank.options(consistency=consistency)
+                    assert await asked.balance("ann") == 5
+                await bank.upgrade(2)
+                with pytest.raises(AttributeError, match="is a proxy and has no transfers"):
+                    _ = bank.transfers
+            async with Client(tmp_path / "c", identity="client-1") as other:
+                assert await RemoteBank(other).total() == 5
+                with pytest.raises(NotPermittedError):
+                    await RemoteBank(other).deposit("ann", 5)
+
+    run(main())
+
+
+def test_a_call_that_was_not_answered_takes_effect_once_whoever_asks(tmp_path: Path) -> None:
+    async def main() -> None:
+        cluster = saved(tmp_path / "c")
+        made = nodes(cluster, tmp_path / "c")
+        async with Client(tmp_path / "c", identity="client-0") as client:
+            bank = RemoteBank(client, timeout=0.3)
+            with pytest.raises(UnansweredError) as caught:
+                await bank.deposit("ann", 5)
+            prepared = bank.prepare(Bank.deposit, "ann", 7)
+        key = caught.value.key
+        assert key is not None
+        async with running(*made), Client(tmp_path / "c", identity="client-0") as client:
+            bank = RemoteBank(client)
+            assert await bank.resolve(Bank.deposit, key) == 5
+            assert await bank.resolve(Bank.deposit, prepared) == 12
+            assert await bank.resolve(Bank.deposit, key) == 5
+            for _ in range(cluster.config.client_window):
+                await bank.deposit("bob")
+            with pytest.raises(ForgottenOutcomeError):
+                await bank.resolve(Bank.deposit, key)
+            assert await bank.balance("ann") == 12
+            with pytest.raises(ConfigurationError, match="key of a call"):
+                await bank.resolve(Bank.deposit, "not/a key")
+
+    run(main())
+
+
+@contextmanager
+def serving(cluster: Cluster, directory: Path) -> Iterator[None]:
+    """A cluster in a thread with a loop of its own."""
+    ends: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def main() -> None:
+        over = asyncio.Event()
+        ends.append((asyncio.get_running_loop(), over))
+        async with running(*nodes(cluster, directory)):
+            await over.wait()
+
+    thread = Thread(target=run, args=(main(),))
+    thread.start()
+    try:
+        yield
+    finally:
+        loop, over = ends[0]
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+
+
+def test_without_asyncio(tmp_path: Path) -> None:
+    cluster = saved(tmp_path / "c")
+    with serving(cluster, tmp_path / "c"), BlockingClient(tmp_path / "c") as client:
+        bank = BlockingBank(client, timeout=10)
+        assert bank.deposit("ann", 5) == 5
+        assert bank.options(consistency="stale").total() == 5
+        assert bank.resolve(Bank.deposit, bank.prepare(Bank.deposit, "ann")) == 6
+        with pytest.raises(InsufficientError):
+            bank.transfer("ann", "bob", 7)
+        assert client.stats().requests >= 3
+        assert client.status(0).status.replica == 0
+        assert client.cluster.config.n == 4
+        threads = [Thread(target=bank.deposit, args=("bob",)) for _ in range(20)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert bank.balance("bob") == 20
+    with pytest.raises(PbftError, match="not open"):
+        bank.total()
+    client.close()
+
+
+def test_a_blocking_client_that_cannot_open_leaves_no_thread(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError), BlockingClient(tmp_path):
+        pass
