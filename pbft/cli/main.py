@@ -23,7 +23,18 @@ from pbft.crypto.errors import CryptoError
 
 OK, FAILED, MISUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 
-COMMANDS = ("init", "replica", "recover", "up", "status", "kv", "demo", "bench", "simulate")
+COMMANDS = (
+    "init",
+    "replica",
+    "recover",
+    "up",
+    "status",
+    "kv",
+    "demo",
+    "bench",
+    "simulate",
+    "determinism",
+)
 
 
 class Command(Protocol):

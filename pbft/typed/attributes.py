@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.core.service import State
-from pbft.typed.maps import Map
+from pbft.typed.parts import Part
 from pbft.typed.values import Codec
 
 PREFIX = b"a"
@@ -32,8 +32,8 @@ class Attributes:
         self._target = target
         self._values: dict[str, Any] = getattr(target, "__dict__", {})
         hints = get_type_hints(type(target), include_extras=True)
-        self.maps = {name: each for name, each in self._values.items() if isinstance(each, Map)}
-        plain = [name for name in self._values if name not in self.maps]
+        self.parts = {name: each for name, each in self._values.items() if isinstance(each, Part)}
+        plain = [name for name in self._values if name not in self.parts]
         self._codecs = {
             name: _codec(type(target), name, hints, self._values[name]) for name in plain
         }
@@ -49,13 +49,13 @@ class Attributes:
             data = state.get(PREFIX + name.encode())
             self._kept[name] = initial if data is None else data
         self._reload()
-        for name, each in self.maps.items():
+        for name, each in self.parts.items():
             each.open(name, state)
 
     def flush(self, version: int) -> None:
         """Write what changed. Raises `ServiceError` where the state may not be like this."""
-        if self._values.keys() != self._codecs.keys() | self.maps.keys():
-            odd = self._values.keys() ^ (self._codecs.keys() | self.maps.keys())
+        if self._values.keys() != self._codecs.keys() | self.parts.keys():
+            odd = self._values.keys() ^ (self._codecs.keys() | self.parts.keys())
             raise ServiceError(
                 f"{sorted(odd)[0]} is not the state of a command to add or remove:"
                 " set every attribute in __init__"
@@ -80,23 +80,23 @@ class Attributes:
                 self._values[name] = self._codecs[name].decode(data, name)
 
     def undo(self) -> None:
-        """Everything as `flush` or `open` left it last; maps, as the state is by now."""
-        for name in self._values.keys() - self._codecs.keys() - self.maps.keys():
+        """Everything as `flush` or `open` left it last; parts, as the state is by now."""
+        for name in self._values.keys() - self._codecs.keys() - self.parts.keys():
             del self._values[name]
-        for name, each in self.maps.items():
+        for name, each in self.parts.items():
             self._values[name] = each
             each.undo()
         self._reload()
 
     def settle(self) -> None:
         """The command has taken effect."""
-        for each in self.maps.values():
+        for each in self.parts.values():
             each.settle()
 
     @property
     def changed(self) -> bool:
         """Whether anything differs from what is kept: a query may not do that."""
-        same = self._values.keys() == self._codecs.keys() | self.maps.keys()
+        same = self._values.keys() == self._codecs.keys() | self.parts.keys()
         return not same or any(self._encode(name) != self._kept[name] for name in self._codecs)
 
     def _reload(self) -> None:

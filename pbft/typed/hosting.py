@@ -18,6 +18,7 @@ from pbft.core.errors import HaltError, NotPermittedError, ServiceError, Unknown
 from pbft.core.ids import ClientId
 from pbft.core.service import Context, Service, State
 from pbft.typed.attributes import Attributes
+from pbft.typed.events import EVENTS, Listening, Log, current
 from pbft.typed.methods import Method, executing, methods_of, parse_operation
 from pbft.typed.refusals import refusal
 
@@ -75,6 +76,8 @@ class Hosted:
         """Raises `Refusal`: also for a command, which has to be ordered."""
         try:
             name, packed = parse_operation(operation)
+            if name == EVENTS:
+                return self._events(packed)
             method = self._method(name)
             if method.kind != "query":
                 raise ServiceError(f"{name} is a command: it has to be ordered")
@@ -89,8 +92,20 @@ class Hosted:
             raise NotPermittedError(f"{context.client} may not call {name}")
         if name == UPGRADE:
             return self._upgrade(packed)
-        with executing(context):
-            return self._run(self._method(name), packed)
+        if name == EVENTS:
+            return self._events(packed)
+        listening = current.set(Listening(Log(self._state), context))
+        try:
+            with executing(context):
+                return self._run(self._method(name), packed)
+        finally:
+            current.reset(listening)
+
+    def _events(self, packed: list[bytes]) -> bytes:
+        after, sequence, most = (msgspec.msgpack.decode(each, type=int) for each in packed)
+        log = Log(self._state)
+        page = log.page(max(after, log.before(sequence)) if sequence else after, most)
+        return msgspec.msgpack.encode(page)
 
     def _run(self, method: Method[..., Any], packed: list[bytes]) -> bytes:
         result = method.run(self._target, method.unpack(packed), {})

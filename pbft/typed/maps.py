@@ -16,10 +16,10 @@ from sortedcontainers import SortedList
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.core.service import State
+from pbft.typed.parts import prefix_of
 from pbft.typed.values import Codec
 
 PREFIX = b"m"
-MAX_NAME_BYTES = 255
 KEYS = (str, bytes, int)
 
 K = TypeVar("K", str, bytes, int)
@@ -102,19 +102,22 @@ class Map(MutableMapping[K, V], Generic[K, V]):
     def __len__(self) -> int:
         return len(self._keys)
 
+    def span(self, start: K | None = None, stop: K | None = None) -> Iterator[K]:
+        """Keys in order, from `start` on, before `stop`; the map must not be written meanwhile."""
+        found: Iterator[K] = self._keys.irange(start, stop, inclusive=(True, False))
+        return found
+
     def range(
         self, start: K | None = None, stop: K | None = None, limit: int | None = None
     ) -> list[tuple[K, V]]:
         """Entries in the order of their keys: from `start` on, before `stop`, at most `limit`."""
-        keys = self._keys.irange(start, stop, inclusive=(True, False))
-        return [(key, self[key]) for key in islice(keys, limit)]
+        return [(key, self[key]) for key in islice(self.span(start, stop), limit)]
 
     # -- what its host uses -------------------------------------------------------------------
 
     def open(self, name: str, state: State) -> None:
         """The entries are those in `state` under `name`."""
-        encoded = name.encode()
-        self._prefix = PREFIX + bytes((len(encoded),)) + encoded
+        self._prefix = prefix_of(PREFIX, name)
         self._state = state
         self._sorted = None
         self._undo.clear()

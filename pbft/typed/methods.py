@@ -142,6 +142,11 @@ class Method(Generic[P, R]):
         return inspect.Signature(parameters[1:] if self._takes_context else parameters)
 
     @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The annotations of what callers give, by name."""
+        return {name: self._hints[name] for name in self._codecs}
+
+    @cached_property
     def _hints(self) -> dict[str, Any]:
         return get_type_hints(self.function, include_extras=True)
 

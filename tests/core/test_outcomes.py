@@ -77,7 +77,9 @@ def test_below_the_floor_a_replica_says_that_it_has_forgotten() -> None:
         effects = lab.feed(requests[timestamp - 1], peer="alice")
         (said,) = [each.message for each in effects.replies if isinstance(each.message, Reply)]
         assert (said.timestamp, said.results) == (timestamp, results)
-    assert lab.feed_raw(requests[0].raw, peer=3).replies == []  # who only passes it on is told nothing
+    assert (
+        lab.feed_raw(requests[0].raw, peer=3).replies == []
+    )  # who only passes it on is told nothing
 
 
 def test_late_wrong_and_silent_replicas_are_counted() -> None:

@@ -1,0 +1,274 @@
+"""SQL tables as a part of a service's state.
+
+SQLite runs in memory. Triggers note which rows a statement changed; those rows, and the schema
+where it changed, are what goes into the replicated state. So a digest is over rows and not over
+pages, and a checkpoint costs the rows that changed. From the state the database is built anew.
+"""
+
+import sqlite3
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from pbft.core.errors import ApplicationError
+from pbft.core.service import State
+from pbft.services.sql_rules import READING, WRITING, Rules
+from pbft.typed.parts import prefix_of
+
+Value: TypeAlias = Any
+"""None, an int, a float, a str or bytes: SQLite refuses others."""
+Rows: TypeAlias = list[list[Value]]
+Entry: TypeAlias = "tuple[str, ...]"
+"""Of the schema: its type, its name, its table's and its text."""
+
+SCHEMA, ROW = b"s", b"r"
+"""Kinds of keys: the text of a table, an index or a view, by name; a row, by table and rowid."""
+MAX_RESULT_BYTES = 256 * 1024
+MAX_ROWS = 10_000
+STEPS, STEP = 5_000_000, 1_000
+"""Of SQLite's machine, in one statement; how often they are counted."""
+OWN = "pbft_changed"
+EVENTS = {"INSERT": ["NEW"], "DELETE": ["OLD"], "UPDATE": ["OLD", "NEW"]}
+"""What a trigger notes the rows of."""
+LAST_ROWID = 2**63 - 1
+"""Once it is used, SQLite chooses rowids at random."""
+
+
+class SqlError(ApplicationError):
+    """SQLite, or a rule of this service, refuses a statement."""
+
+
+class Outcome(Struct, frozen=True, array_like=True):
+    """Of a statement: the rows it gave (`RETURNING`), and how many it changed."""
+
+    rows: Rows
+    changed: int
+
+
+class SqlTables:
+    """A `Part`: `self.tables = SqlTables()`."""
+
+    def __init__(self) -> None:
+        self._state: State | None = None
+        self._prefix = b""
+        self._rules = Rules(OWN)
+        self._steps = 0
+        self._db = self._connected()
+
+    def run(self, sql: str, parameters: list[Value] | None = None) -> Outcome:
+        """Execute one statement that may change something. Raises `SqlError`."""
+        before = self._schema()
+        rows, changed = self._execute(sql, parameters or [], WRITING)
+        after = self._schema()
+        if before != after:
+            self._note_schema(before, after)
+        self._note_rows()
+        return Outcome(rows, max(changed, 0))
+
+    def select(self, sql: str, parameters: list[Value] | None = None) -> Rows:
+        """Ask something that changes nothing. Raises `SqlError`."""
+        return self._execute(sql, parameters or [], READING)[0]
+
+    # -- a part -------------------------------------------------------------------------------
+
+    def open(self, name: str, state: State) -> None:
+        """Build the database that `state` has."""
+        self._prefix, self._state = prefix_of(b"q", name), state
+        self._db.close()
+        self._db = self._connected()
+        schema: list[tuple[int, Entry]] = []
+        rows: list[tuple[str, int, list[Value]]] = []
+        start = len(self._prefix)
+        for key, value in state.items():
+            if key.startswith(self._prefix + SCHEMA):
+                number, *entry = _entry.decode(value)
+                schema.append((number, tuple(entry)))
+            elif key.startswith(self._prefix + ROW):
+                table, rowid = _place.decode(key[start + 1 :])
+                rows.append((table, rowid, _row.decode(value)))
+        self._rebuild(schema, rows)
+
+    def undo(self) -> None:
+        """The database as before the command."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def settle(self) -> None:
+        """The command has taken effect."""
+        if self._db.in_transaction:
+            self._db.execute("COMMIT")
+
+    # -- SQLite -------------------------------------------------------------------------------
+
+    def _connected(self) -> sqlite3.Connection:
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA recursive_triggers = ON")  # so that REPLACE is noted, too
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA trusted_schema = OFF")
+        db.execute(
+            f"CREATE TEMP TABLE {OWN} (name TEXT, number INTEGER, PRIMARY KEY (name, number))"
+        )
+        db.set_progress_handler(self._progress, STEP)
+        return db
+
+    def _progress(self) -> int:
+        self._steps += STEP
+        return self._steps > STEPS
+
+    def _execute(
+        self, sql: str, parameters: list[Value], allowed: frozenset[int]
+    ) -> tuple[Rows, int]:
+        """The rows, and how many changed."""
+        rules, db = self._rules, self._db
+        if allowed is not READING and not db.in_transaction:
+            db.execute("BEGIN")
+        rules.begin(allowed)
+        self._steps = 0
+        db.set_authorizer(rules)
+        try:
+            cursor = db.execute(sql, parameters)
+            return _bounded(cursor), cursor.rowcount
+        except (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError, TypeError) as error:
+            text = "it takes too long" if self._steps > STEPS else str(error)
+            raise SqlError(rules.reason or text) from None
+        finally:
+            db.set_authorizer(None)
+
+    def _schema(self) -> list[Entry]:
+        columns = "type, name, tbl_name, sql"
+        found = self._db.execute(
+            f"SELECT {columns} FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"
+        )
+        return [tuple(each) for each in found]
+
+    def _columns(self, table: str) -> list[str]:
+        found = self._db.execute("SELECT name FROM pragma_table_info(?)", (table,))
+        return [name for (name,) in found]
+
+    # -- what goes into the state -------------------------------------------------------------
+
+    def _note_schema(self, before: list[Entry], after: list[Entry]) -> None:
+        gone = {each[1] for each in before if each not in after and each[0] == "table"}
+        for table in gone:
+            self._ignore(table)
+        for table in (each[1] for each in after if each not in before and each[0] == "table"):
+            self._watch(table)
+        state = self._state
+        if state is None:
+            return
+        start = len(self._prefix)
+        for key, _ in list(state.items()) if gone else []:
+            if key.startswith(self._prefix + ROW) and _place.decode(key[start + 1 :])[0] in gone:
+                state.delete(key)
+        for each in before:
+            state.delete(self._prefix + SCHEMA + _encode(each[:2]))
+        for number, each in enumerate(after):
+            state.put(self._prefix + SCHEMA + _encode(each[:2]), _encode((number, *each)))
+
+    def _ignore(self, table: str) -> None:
+        for event in EVENTS:
+            trigger = _quoted(f"{OWN}_{event}_{table}")
+            self._db.execute(f"DROP TRIGGER IF EXISTS temp.{trigger}")
+
+    def _watch(self, table: str) -> None:
+        """Triggers that note the rows of a table that change; and all that it has now."""
+        self._judge(table)
+        last = f"SELECT raise(ABORT, 'the last rowid is used') WHERE NEW.rowid = {LAST_ROWID};"
+        for event, rows in EVENTS.items():
+            notes = "".join(
+                f"INSERT OR IGNORE INTO {OWN} VALUES ({_text(table)}, {row}.rowid);" for row in rows
+            )
+            trigger = _quoted(f"{OWN}_{event}_{table}")
+            self._db.execute(
+                f"CREATE TEMP TRIGGER {trigger} AFTER {event} ON main.{_quoted(table)}"
+                f" BEGIN {'' if event == 'DELETE' else last} {notes} END"
+            )
+        self._db.execute(
+            f"INSERT OR IGNORE INTO {OWN} SELECT ?, rowid FROM {_quoted(table)}", (table,)
+        )
+
+    def _judge(self, table: str) -> None:
+        """Raises `SqlError` for a table that cannot be replicated."""
+        if table == "sqlite_sequence":
+            raise SqlError("AUTOINCREMENT keeps a counter of its own: leave it out")
+        columns = {each.lower() for each in self._columns(table)}
+        if columns & {"rowid", "oid", "_rowid_"}:
+            raise SqlError("a column cannot be called rowid, oid or _rowid_: rows are known by it")
+        try:
+            self._db.execute(f"SELECT rowid FROM {_quoted(table)} LIMIT 0")
+        except sqlite3.Error:
+            raise SqlError("WITHOUT ROWID leaves nothing to know a row by: leave it out") from None
+        found = self._db.execute("SELECT dflt_value FROM pragma_table_info(?)", (table,))
+        for (default,) in found.fetchall():
+            if default is not None:
+                self._execute(f"SELECT {default}", [], READING)  # no clock, no random numbers
+
+    def _note_rows(self) -> None:
+        places = self._db.execute(
+            f"SELECT name, number FROM {OWN} ORDER BY name, number"
+        ).fetchall()
+        if places:
+            self._db.execute(f"DELETE FROM {OWN}")
+        state = self._state
+        if state is None:
+            return
+        for table, rowid in places:
+            key = self._prefix + ROW + _encode((table, rowid))
+            columns = ", ".join(_quoted(each) for each in self._columns(table))
+            found = (
+                columns
+                and self._db.execute(
+                    f"SELECT {columns} FROM {_quoted(table)} WHERE rowid = ?", (rowid,)
+                ).fetchone()
+            )
+            if found:
+                state.put(key, _encode(found))
+            else:
+                state.delete(key)
+
+    def _rebuild(
+        self, schema: list[tuple[int, Entry]], rows: list[tuple[str, int, list[Value]]]
+    ) -> None:
+        db = self._db
+        db.execute("PRAGMA foreign_keys = OFF")
+        schema.sort()
+        for _, (kind, _, _, sql) in schema:
+            if kind == "table":
+                db.execute(sql)
+        for table, rowid, values in rows:
+            columns = ["rowid", *self._columns(table)[: len(values)]]
+            names = ", ".join(_quoted(each) for each in columns)
+            marks = ", ".join("?" * len(columns))
+            db.execute(f"INSERT INTO {_quoted(table)} ({names}) VALUES ({marks})", (rowid, *values))
+        for _, (kind, name, _, sql) in schema:
+            if kind == "table":
+                self._watch(name)
+            else:
+                db.execute(sql)
+        db.execute("PRAGMA foreign_keys = ON")
+
+
+def _bounded(cursor: sqlite3.Cursor) -> Rows:
+    rows: Rows = []
+    size = 0
+    for row in cursor:
+        rows.append(list(row))
+        size += sum(len(each) if isinstance(each, str | bytes) else 9 for each in row)
+        if len(rows) > MAX_ROWS or size > MAX_RESULT_BYTES:
+            raise ValueError("the result is too large: ask with a LIMIT")
+    return rows
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(name: str) -> str:
+    return "'" + name.replace("'", "''") + "'"
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_place = msgspec.msgpack.Decoder(tuple[str, int])
+_row: msgspec.msgpack.Decoder[list[Any]] = msgspec.msgpack.Decoder(list[Any])
+_entry = msgspec.msgpack.Decoder(tuple[int, str, str, str, str])

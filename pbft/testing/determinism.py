@@ -1,0 +1,216 @@
+"""Whether a service gives the same everywhere: its operations, executed by several processes that
+differ in what must not matter, and the first difference by name.
+
+The processes differ in their hash seed, locale, time zone, directory, process number and in when
+they run; and in one of them the state moves to a new object now and then, and once to a new process,
+as after a transfer or a restart, so that what is remembered outside the state is missed.
+
+    report = check("counter:Counter", operations=500)
+    print(report.text if report else "the same everywhere")
+
+Each process is `python -m pbft.testing.determinism MODULE:CLASS DIR MOVES FIRST LAST`.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pbft.core.errors import Refusal, ServiceError
+from pbft.core.service import Context
+from pbft.core.state.machine import PREFIX, Machine
+from pbft.crypto.trie import Snapshot, Trie
+from pbft.testing.suspects import suspects
+from pbft.testing.values import value_of
+from pbft.typed.hosting import Hosted
+from pbft.typed.keys import told
+from pbft.typed.methods import Method, methods_of
+
+OPERATIONS = "operations"
+MOVE_EVERY = 23
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+SHOWN = 120
+TIMEOUT_SECONDS = 600.0
+SURROUNDINGS: tuple[dict[str, str], ...] = (
+    {"PYTHONHASHSEED": "1", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+    {"PYTHONHASHSEED": "2", "LC_ALL": "C", "TZ": "Asia/Kolkata"},
+    {"PYTHONHASHSEED": "3", "LC_ALL": "C.UTF-8", "TZ": "America/St_Johns"},
+)
+"""Of each process; in the last one the state moves."""
+
+
+class Operation(msgspec.Struct, frozen=True, array_like=True):
+    """`shown`: the call, for people."""
+
+    name: str
+    shown: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The first difference: the `number`-th operation (from 1), the command's name, the first
+    `key` of the state that differs, or none where the results do; and all of it in words."""
+
+    number: int
+    command: str
+    key: str | None
+    text: str
+
+
+def imported(runs: str) -> type:
+    """The class that `module:Class` names, the current directory first. Raises `ServiceError`."""
+    module, _, name = runs.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: type = getattr(import_module(module), name)
+    except Exception as error:  # whatever the user's module raises
+        raise ServiceError(f"{runs} cannot be imported: {type(error).__name__}: {error}") from error
+    return found
+
+
+def made_up(service: type, count: int, seed: int = 0) -> list[Operation]:
+    """Random calls of all commands and queries. Raises `ServiceError` where a type of a parameter
+    cannot be made up."""
+    dice = random.Random(seed)
+    methods = [each for versions in methods_of(service).values() for each in versions[-1:]]
+    if not methods:
+        raise ServiceError(f"{service.__name__} has no @command: there is nothing to call")
+    return [_call(dice.choice(methods), dice) for _ in range(count)]
+
+
+def _call(method: Method[..., Any], dice: random.Random) -> Operation:
+    try:
+        values = [value_of(kind, dice) for kind in method.parameters.values()]
+    except TypeError as error:
+        raise ServiceError(f"{method.name}: {error}") from None
+    shown = ", ".join(f"{each!r}" for each in values)
+    return Operation(method.name, f"{method.name}({shown})", method.pack(tuple(values), {}))
+
+
+def check(
+    runs: str, operations: int = 500, seed: int = 0, calls: list[Operation] | None = None
+) -> Report | None:
+    """Run `calls` of `module:Class`, or so many random ones, in all surroundings. Raises
+    `ServiceError`."""
+    service = imported(runs)
+    calls = made_up(service, operations, seed) if calls is None else calls
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / OPERATIONS).write_bytes(msgspec.msgpack.encode(calls))
+        said = [_life(runs, Path(scratch), number, len(calls)) for number in range(3)]
+    for number, lines in enumerate(zip(*said, strict=True)):
+        if any(line != lines[0] for line in lines):
+            other = next(line for line in lines if line != lines[0])
+            return _report(service, number, calls[number], json.loads(lines[0]), json.loads(other))
+    return None
+
+
+def _life(runs: str, directory: Path, number: int, count: int) -> list[str]:
+    """What is said of every operation in one of the surroundings; in the last, by two processes,
+    one after the other."""
+    if number < len(SURROUNDINGS) - 1:
+        return _process(runs, directory, number, False, 0, count)
+    half = count // 2
+    first = _process(runs, directory, number, True, 0, half)
+    return first + _process(runs, directory, number, True, half, count)
+
+
+def _process(
+    runs: str, directory: Path, number: int, moves: bool, first: int, last: int
+) -> list[str]:
+    command = [sys.executable, "-m", "pbft.testing.determinism", runs, str(directory)]
+    command += [str(int(moves)), str(first), str(last)]
+    paths = os.pathsep.join([os.getcwd(), *filter(None, sys.path)])
+    environment = os.environ | SURROUNDINGS[number] | {"PYTHONPATH": paths}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=TIMEOUT_SECONDS
+    )
+    if done.returncode:
+        raise ServiceError(f"{runs} does not run: {done.stderr.strip().splitlines()[-1:]}")
+    return done.stdout.splitlines()
+
+
+def _report(
+    service: type, number: int, call: Operation, one: dict[str, Any], other: dict[str, Any]
+) -> Report:
+    keys = sorted(
+        key
+        for key in one["changed"].keys() | other["changed"].keys()
+        if one["changed"].get(key) != other["changed"].get(key)
+    )
+    key = keys[0] if keys else None
+    lines = [f"operation {number + 1}, {call.shown[:SHOWN]}, is not the same everywhere:"]
+    if one["result"] != other["result"]:
+        lines.append(f"  it gives {one['result'][:SHOWN]}")
+        lines.append(f"  and also {other['result'][:SHOWN]}")
+    if key is not None:
+        lines.append(f"  {key} becomes {str(one['changed'].get(key))[:SHOWN]}")
+        lines.append(f"  and also {str(other['changed'].get(key))[:SHOWN]}")
+    lines += suspects(service, call.name)
+    return Report(number + 1, call.name, key, "\n".join(lines))
+
+
+# -- in each process --------------------------------------------------------------------------
+
+
+def _execute(
+    runs: str, calls: list[Operation], state: Snapshot, *, moves: bool, first: int
+) -> Snapshot:
+    """Execute `calls`, the `first` of which has that number; the state in the end."""
+    service = imported(runs)
+    machine, before = Machine(Hosted(service())), state
+    machine.install(before)
+    for number, call in enumerate(calls, first):
+        if moves and number % MOVE_EVERY == 0:
+            machine = Machine(Hosted(service()))
+            machine.install(before)
+        context = Context(f"client-{number % 2}", number + 1, START + number * SECOND, number)
+        try:
+            result = repr(machine.execute(call.data, context))
+        except Refusal as refusal:
+            result = str(refusal)
+        after = machine.tree.freeze()
+        print(json.dumps({"result": result, "changed": _changed(before, after)}))
+        before = after
+    return before
+
+
+def _changed(before: Snapshot, after: Snapshot) -> dict[str, str | None]:
+    """By name, what entries have become."""
+    difference = after.difference(before)
+    old = {k: v for place in difference.removed for k, v in place.leaf.entries.items()}
+    new = {k: v for place in difference.placed for k, v in place.leaf.entries.items()}
+    keys = (key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    return {
+        told(key[len(PREFIX) :]): None if (value := new.get(key)) is None else value.hex()
+        for key in sorted(keys)
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Execute some of the operations in a directory, a line for each."""
+    runs, directory, moves, first, last = arguments
+    calls = msgspec.msgpack.decode(
+        (Path(directory) / OPERATIONS).read_bytes(), type=list[Operation]
+    )
+    kept, tree = Path(directory) / "state", Trie()
+    if int(first):
+        tree.update(msgspec.msgpack.decode(kept.read_bytes(), type=dict[bytes, bytes | None]))
+    some = calls[int(first) : int(last)]
+    state = _execute(runs, some, tree.freeze(), moves=moves == "1", first=int(first))
+    kept.write_bytes(msgspec.msgpack.encode(dict(state.items())))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,60 @@
+"""The events of a cluster, from the reader's side: a stream that can be taken up anywhere.
+
+Each page is agreed on by f+1 replicas. A reader asks for what it has not seen, at its own pace:
+none is cut off for being slow, and one that was away for longer than events are kept is told where
+it can go on.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from pbft.core.errors import PbftError, ServiceError
+from pbft.typed.events import EVENTS, Event, Page
+from pbft.typed.methods import operation
+from pbft.typed.proxy import Caller
+
+MOST = 256
+"""Events asked for at once."""
+POLL_SECONDS, IDLE_SECONDS = 0.02, 0.5
+"""How soon to ask again, at first and once there has been nothing for a while."""
+
+
+class EventsLostError(PbftError):
+    """Events that were not read are gone. `resume_after`: from there on all are still there."""
+
+    def __init__(self, after: int, resume_after: int) -> None:
+        super().__init__(
+            f"the events {after + 1} to {resume_after} are not kept any more: read the state"
+            f" itself, and go on with after={resume_after}"
+        )
+        self.resume_after = resume_after
+
+
+async def events(
+    client: Caller, *, after: int = 0, sequence: int = 0, topic: str | None = None
+) -> AsyncIterator[Event]:
+    """Events as they take effect, those numbered above `after`, or of sequence number `sequence`
+    and above; of one `topic`, or all. Ends never: break out of it, and go on later with `after`
+    the number of the last one. Raises `EventsLostError`."""
+    pause = POLL_SECONDS
+    while True:
+        packed = [msgspec.msgpack.encode(each) for each in (after, sequence, MOST)]
+        data = await client.read(operation(EVENTS, packed), stale=True)
+        try:
+            page = _page.decode(data)
+        except msgspec.MsgspecError as error:
+            raise ServiceError(f"the cluster's service has no events: {error}") from None
+        if not sequence and after + 1 < page.first:
+            raise EventsLostError(after, page.first - 1)
+        for event in page.events:
+            after, sequence = event.number, 0
+            if topic in (None, event.topic):
+                yield event
+        pause = POLL_SECONDS if page.events else min(2 * pause, IDLE_SECONDS)
+        if not page.events:
+            await asyncio.sleep(pause)
+
+
+_page = msgspec.msgpack.Decoder(Page)

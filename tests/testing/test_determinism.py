@@ -1,0 +1,79 @@
+"""What differs between processes is found, and named; what does not is not accused."""
+
+import pytest
+
+from pbft.core.errors import ServiceError
+from pbft.services.databases import Database
+from pbft.testing.determinism import Operation, check
+
+PLANTED = {
+    "Clock": ("stamp", "self.entries[", "the clock"),
+    "Calendar": ("date", "self.entries[", "the clock"),
+    "Dice": ("roll", "self.entries[", "random numbers"),
+    "Names": ("invent", "self.entries[", "a random name"),
+    "Order": ("first", None, "the order of a set"),
+    "Hashed": ("digest", None, "hash()"),
+    "Address": ("where", "self.entries[", "id()"),
+    "Process": ("who", "self.entries[", "the process"),
+    "Local": ("language", "self.entries[", "the locale"),
+    "Zone": ("hour", "self.entries[", "the clock"),
+    "Sum": ("total", None, "floats"),
+    "Shared": ("count", None, "an attribute of the class"),
+    "Global": ("count", None, "a global variable"),
+    "Text": ("fail", None, "look for"),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_each_kind_is_caught_by_name(name: str) -> None:
+    command, key, advice = PLANTED[name]
+    report = check(f"tests.testing.planted:{name}", 200)
+    assert report is not None
+    assert report.command == command
+    assert (report.key or "").startswith(key or "")
+    assert (report.key is None) == (key is None)
+    assert advice in report.text
+    assert f"operation {report.number}, {command}(" in report.text
+
+
+BATTERIES = (
+    *("counters:Counters", "maps:Maps", "locks:Locks", "elections:Elections"),
+    *("queues:Queues", "configuration:Configuration"),
+)
+
+
+@pytest.mark.parametrize("runs", BATTERIES)
+def test_no_battery_is_accused(runs: str) -> None:
+    assert check(f"pbft.services.{runs}", 300) is None
+
+
+def test_nor_is_the_database() -> None:
+    statements = [
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, size REAL DEFAULT 1.5)",
+        "CREATE INDEX sizes ON t (size)",
+        *(
+            f"INSERT OR REPLACE INTO t (name, size) VALUES ('{n % 7}', {n} / 3.0)"
+            for n in range(60)
+        ),
+        "UPDATE t SET size = size * 1.1 WHERE id % 2 RETURNING *",
+        "ALTER TABLE t ADD COLUMN more TEXT DEFAULT 'x'",
+        "DELETE FROM t WHERE id % 3 = 0",
+        "INSERT INTO t (name) VALUES ('again') RETURNING id",
+        "ALTER TABLE t RENAME TO u",
+        "INSERT INTO u (name) SELECT name || '!' FROM u",
+        "SELECT count(*), sum(size), group_concat(name) FROM (SELECT * FROM u ORDER BY id)",
+        "DROP TABLE u",
+        "SELECT changes()",
+    ]
+    calls = [Operation("run", sql, Database.run.pack((sql,), {})) for sql in statements]
+    assert check("pbft.services.databases:Database", calls=calls) is None
+
+
+def test_what_cannot_be_checked_says_why() -> None:
+    for runs, text in (
+        ("tests.testing.nowhere:X", "cannot be imported"),
+        ("tests.testing.planted:Nobody", "cannot be imported"),
+        ("pbft.services.kv:KeyValueService", "no @command"),
+    ):
+        with pytest.raises(ServiceError, match=text):
+            check(runs, 5)
