@@ -8,8 +8,6 @@ together, under one signature. One task drives the session, the links and the so
 """
 
 import asyncio
-import base64
-import binascii
 import os
 import time
 from collections import Counter
@@ -19,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pbft import control
-from pbft.client_session import ClientEffects, ClientSession
+from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession
 from pbft.cluster import KEYS, REPLICA_PREFIX, Cluster, replica_name
 from pbft.control import StatusQuery, StatusReport
 from pbft.core.errors import (
@@ -31,7 +29,9 @@ from pbft.core.errors import (
 )
 from pbft.core.ids import Instant, Packet, ReplicaId, View
 from pbft.core.service import FORGOTTEN, OK
+from pbft.core.state.requests import REQUESTS_PER_CLIENT
 from pbft.core.wire import MAX_MESSAGE_BYTES
+from pbft.outcome_keys import parse_key, render_key
 from pbft.timestamps import TimestampMark
 from pbft.transport.alarm import Alarm, instant
 from pbft.transport.endpoint import Endpoint, EndpointLimits, open_endpoint
@@ -48,6 +48,8 @@ BURST_DATAGRAMS = 1024
 PENDING_BYTES = 256 * 1024
 MAX_CALLS = 4096
 """Under way at once; more wait for room."""
+MAX_RESOLVING = REQUESTS_PER_CLIENT - REQUESTS_IN_FLIGHT
+"""Keys resolved at once, each with a request of its own: with more, replicas find us greedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Client:
         self._timeout = timeout
         self._calls: dict[int, asyncio.Future[bytes]] = {}
         self._room = asyncio.Semaphore(MAX_CALLS)
+        self._resolving = asyncio.Semaphore(MAX_RESOLVING)
         self._reports: dict[int, asyncio.Future[StatusReport]] = {}
         self._nonce = 0
         self._drops: Counter[str] = Counter()
@@ -166,14 +169,15 @@ class Client:
         this process in between, the operation takes effect at most once. Raises
         `RequestTooLargeError`."""
         self._check_open()
-        return _key(self._session.prepare(operation), 0)
+        return render_key(self._session.prepare(operation), 0)
 
     async def resolve(self, key: str, *, timeout: float | None = None) -> bytes:
         """The outcome of a call that was prepared or was not answered; it takes effect now if it
         has not yet. Raises what `call` raises, and `ForgottenOutcomeError` once this client has
         made `client_window` later requests; `ConfigurationError` for another's key."""
-        raw, place = _parse_key(key)
-        return await self._outcome(lambda: self._session.resume(raw, place), timeout)
+        raw, place = parse_key(key)
+        async with self._resolving:
+            return await self._outcome(lambda: self._session.resume(raw, place), timeout)
 
     async def _outcome(self, begin: Callable[[], int], timeout: float | None) -> bytes:
         self._check_open()
@@ -199,7 +203,7 @@ class Client:
 
     def _key_of(self, call: int) -> str | None:
         sent = self._session.sent(call)
-        return None if sent is None else _key(*sent)
+        return None if sent is None else render_key(*sent)
 
     async def status(self, replica: ReplicaId, *, timeout: float = 1.0) -> StatusReport:
         """What `replica` says about itself; nobody vouches for it but that replica.
@@ -382,15 +386,3 @@ class Client:
         for report in self._reports.values():
             if not report.done():
                 report.set_exception(error)
-
-
-def _key(raw: bytes, place: int) -> str:
-    return base64.urlsafe_b64encode(place.to_bytes(2, "big") + raw).decode()
-
-
-def _parse_key(key: str) -> tuple[bytes, int]:
-    try:
-        data = base64.urlsafe_b64decode(key)
-    except (binascii.Error, ValueError):
-        raise ConfigurationError("this is not the key of a call") from None
-    return data[2:], int.from_bytes(data[:2], "big")

@@ -2,8 +2,8 @@
 differ in what must not matter, and the first difference by name.
 
 The processes differ in their hash seed, locale, time zone, directory, process number and in when
-they run; and in one of them the state moves to a new object now and then, and once to a new process,
-as after a transfer or a restart, so that what is remembered outside the state is missed.
+they run; and in one of them the state moves to a new object now and then, and once to a new
+process, as after a transfer or a restart, so that what is remembered outside the state is missed.
 
     report = check("counter:Counter", operations=500)
     print(report.text if report else "the same everywhere")
