@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pbft.blocking import BlockingClient
-    from pbft.client import Client, ClientStats
+    from pbft.client import Client
+    from pbft.client_stats import ClientStats
     from pbft.cluster import Cluster
     from pbft.core.errors import (
         ApplicationError,
@@ -75,7 +76,7 @@ _HOMES = {
     "BlockingClient": "pbft.blocking",
     "BlockingProxy": "pbft.typed.proxy",
     "Client": "pbft.client",
-    "ClientStats": "pbft.client",
+    "ClientStats": "pbft.client_stats",
     "Cluster": "pbft.cluster",
     "Context": "pbft.core.service",
     "Map": "pbft.typed.maps",

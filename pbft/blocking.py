@@ -14,11 +14,13 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
-from pbft.client import DEFAULT_TIMEOUT_SECONDS, Client, ClientStats
+from pbft.client import DEFAULT_TIMEOUT_SECONDS, Client
+from pbft.client_stats import ClientStats
 from pbft.cluster import Cluster
 from pbft.control import StatusReport
 from pbft.core.errors import PbftError
 from pbft.core.ids import ReplicaId
+from pbft.receipts import Receipt
 from pbft.transport.loop import new_loop
 
 R = TypeVar("R")
@@ -82,6 +84,10 @@ class BlockingClient:
     def resolve(self, key: str, *, timeout: float | None = None) -> bytes:
         """As `Client.resolve`."""
         return self.wait(self.client.resolve(key, timeout=timeout))
+
+    def certified(self, operation: bytes, *, timeout: float | None = None) -> tuple[bytes, Receipt]:
+        """As `Client.certified`."""
+        return self.wait(self.client.certified(operation, timeout=timeout))
 
     def status(self, replica: ReplicaId, *, timeout: float = 1.0) -> StatusReport:
         """As `Client.status`."""

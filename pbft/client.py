@@ -12,12 +12,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from pbft import control
 from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession
+from pbft.client_stats import ClientStats
 from pbft.cluster import KEYS, REPLICA_PREFIX, Cluster, replica_name
 from pbft.control import StatusQuery, StatusReport
 from pbft.core.errors import (
@@ -27,11 +27,12 @@ from pbft.core.errors import (
     RejectedError,
     UnansweredError,
 )
-from pbft.core.ids import Instant, Packet, ReplicaId, View
+from pbft.core.ids import Instant, Packet, ReplicaId
 from pbft.core.service import FORGOTTEN, OK
 from pbft.core.state.requests import REQUESTS_PER_CLIENT
-from pbft.core.wire import MAX_MESSAGE_BYTES
+from pbft.core.wire import MAX_MESSAGE_BYTES, SIGNED
 from pbft.outcome_keys import parse_key, render_key
+from pbft.receipts import Receipt, Statements
 from pbft.timestamps import TimestampMark
 from pbft.transport.alarm import Alarm, instant
 from pbft.transport.endpoint import Endpoint, EndpointLimits, open_endpoint
@@ -50,28 +51,6 @@ MAX_CALLS = 4096
 """Under way at once; more wait for room."""
 MAX_RESOLVING = REQUESTS_PER_CLIENT - REQUESTS_IN_FLIGHT
 """Keys resolved at once, each with a request of its own: with more, replicas find us greedy."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientStats:
-    """`requests`: how many f+1 replicas have agreed on. By replica, the replies that agreed before
-    that (`timely_replies`), after it (`late_replies`), and those that contradict it."""
-
-    view: View
-    pending: int
-    retransmissions: int
-    fast_reads: int
-    requests: int
-    timely_replies: dict[ReplicaId, int]
-    late_replies: dict[ReplicaId, int]
-    wrong_replies: dict[ReplicaId, int]
-    drops: dict[str, int]
-    connected: int
-
-    def silent(self, replica: ReplicaId) -> int:
-        """Requests that `replica` has not answered, or not yet."""
-        told = (self.timely_replies, self.late_replies, self.wrong_replies)
-        return max(0, self.requests - sum(each.get(replica, 0) for each in told))
 
 
 class Client:
@@ -101,6 +80,7 @@ class Client:
         self._driver: asyncio.Task[None] | None = None
         self._cluster: Cluster
         self._session: ClientSession
+        self._statements: Statements
         self._mark: TimestampMark
         self._alarm: Alarm
         self._end: Endpoint
@@ -178,6 +158,21 @@ class Client:
         raw, place = parse_key(key)
         async with self._resolving:
             return await self._outcome(lambda: self._session.resume(raw, place), timeout)
+
+    async def certified(
+        self, operation: bytes, *, timeout: float | None = None
+    ) -> tuple[bytes, Receipt]:
+        """As `call`, and a receipt that f+1 replicas or more have signed, for third parties. It
+        costs each replica a signature. Raises what `call` raises."""
+        key = self.prepare(operation)
+        async with asyncio.timeout(self._timeout if timeout is None else timeout):
+            result = await self.resolve(key, timeout=timeout)
+            raw, _ = parse_key(key)
+            return result, await self._statements.collect(raw, OK + result, self._ask_all)
+
+    def _ask_all(self, data: bytes) -> None:
+        self._end.post([each.name for each in self._cluster.replicas], MESSAGE, data)
+        self._alarm.ring()
 
     async def _outcome(self, begin: Callable[[], int], timeout: float | None) -> bytes:
         self._check_open()
@@ -274,7 +269,10 @@ class Client:
     def _absorb(self, now: int) -> list[Packet]:
         packets = []
         for arrival in self._end.take(BURST_DATAGRAMS, now):
-            if arrival.kind == MESSAGE:
+            if arrival.kind == MESSAGE and arrival.data[:1] == SIGNED:
+                if not self._statements.absorb(arrival.data):
+                    self._drops["statement that was not asked for"] += 1
+            elif arrival.kind == MESSAGE:
                 replica = int(arrival.peer.removeprefix(REPLICA_PREFIX))
                 packets.append(Packet(replica, arrival.data))
             else:
@@ -313,6 +311,7 @@ class Client:
         self._identity = self._cluster.identity(
             self._directory, self._name, passphrase=self._passphrase
         )
+        self._statements = Statements(self._cluster)
         path = Path(self._directory) / KEYS / f"{self._name}.timestamp"
         self._mark = TimestampMark(path, time.time_ns() // 1000)
         self._session = ClientSession(

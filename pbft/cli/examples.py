@@ -20,5 +20,6 @@ EXAMPLES: dict[str, str] = {
     "demo": "pbft demo --byzantine silent --requests 100 --json",
     "bench": "pbft bench --clients 4 --outstanding 25 --seconds 2 --json",
     "determinism": "pbft determinism pbft.services.counters:Counters --operations 50",
+    "verify-receipt": "pbft verify-receipt receipt.json --cluster mycluster",
     "simulate": "pbft simulate --seed 1 --seeds 2 --json",
 }

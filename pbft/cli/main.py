@@ -24,16 +24,8 @@ from pbft.crypto.errors import CryptoError
 OK, FAILED, MISUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 
 COMMANDS = (
-    "init",
-    "replica",
-    "recover",
-    "up",
-    "status",
-    "kv",
-    "demo",
-    "bench",
-    "simulate",
-    "determinism",
+    *("init", "replica", "recover", "up", "status", "kv", "demo", "bench", "simulate"),
+    *("determinism", "verify-receipt"),
 )
 
 
@@ -78,7 +70,7 @@ def build_parser(names: Iterable[str] = COMMANDS) -> Parser:
 
 
 def _command(name: str) -> Command:
-    return cast(Command, import_module(f"pbft.cli.{name}"))
+    return cast(Command, import_module(f"pbft.cli.{name.replace('-', '_')}"))
 
 
 def _say(error: Exception, status: int) -> int:

@@ -1,6 +1,6 @@
 """Every message, under the paragraph of the paper that it comes from.
 
-Two kinds. *Signed* messages (the first seven) convince a third party: they are signed over
+Two kinds. *Signed* messages (the first eight) convince a third party: they are signed over
 (domain, cluster, body), their bytes are kept and forwarded as they were signed (T5). *Link*
 messages are vouched for by the sealed link they came on and convince nobody else.
 
@@ -99,6 +99,18 @@ class NewView(Message, frozen=True, tag=7):
     view: Number
     view_changes: Raws
     pre_prepares: Raws
+    replica: Number
+
+
+class Receipt(Message, frozen=True, tag=8):
+    """What executing a request gave, and where in the order: for whoever trusts f+1 replicas and
+    was not there. Made when a client asks for it; `results` is their digest."""
+
+    client: Name
+    timestamp: Number
+    request: Hash
+    sequence: Number
+    results: Hash
     replica: Number
 
 
@@ -225,8 +237,16 @@ class ReadReply(Message, frozen=True, tag=27):
     replica: Number
 
 
+class Attest(Message, frozen=True, tag=28):
+    """Asks for the receipt of an executed request of the client that asks."""
+
+    timestamp: Number
+
+
 Vote: TypeAlias = Prepare | Commit
-Signable: TypeAlias = Request | PrePrepare | Prepare | Commit | Checkpoint | ViewChange | NewView
+Signable: TypeAlias = (
+    Request | PrePrepare | Prepare | Commit | Checkpoint | ViewChange | NewView | Receipt
+)
 LinkMessage: TypeAlias = (
     Proposal
     | Status
@@ -240,6 +260,7 @@ LinkMessage: TypeAlias = (
     | Reply
     | Read
     | ReadReply
+    | Attest
 )
 AnyMessage: TypeAlias = Signable | LinkMessage
 

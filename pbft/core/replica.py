@@ -68,6 +68,7 @@ CLOSING: tuple[Rule, ...] = (
     performance.watch,
     execution.answer,
     execution.answer_reads,
+    execution.attest,
     execution.acknowledge,
     retransmission.fetch,
     retransmission.answer,

@@ -37,9 +37,13 @@ class Turn:
         if to:
             self.effects.messages.append(Send(to, data, message))
 
-    def reply(self, client: str, message: LinkMessage) -> None:
+    def reply(self, client: str, message: "Signed[Signable] | LinkMessage") -> None:
         """To a client."""
-        self.effects.replies.append(Send((client,), encode_link(message), message))
+        if isinstance(message, Signed):
+            send = Send((client,), message.raw, message.message)
+        else:
+            send = Send((client,), encode_link(message), message)
+        self.effects.replies.append(send)
 
     def event(self, event: Event) -> None:
         """For people and checkers."""

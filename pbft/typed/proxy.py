@@ -17,6 +17,7 @@ from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from pbft.core.errors import InvalidArgumentsError, RejectedError, ServiceError
+from pbft.receipts import Receipt
 from pbft.typed.hosting import UPGRADE
 from pbft.typed.methods import Method, operation
 from pbft.typed.refusals import restored
@@ -44,6 +45,10 @@ class Caller(Protocol):
     async def resolve(self, key: str, *, timeout: float | None = None) -> bytes: ...
 
     def prepare(self, operation: bytes) -> str: ...
+
+    async def certified(
+        self, operation: bytes, *, timeout: float | None = None
+    ) -> tuple[bytes, Receipt]: ...
 
 
 class _Remote:
@@ -102,6 +107,17 @@ class Proxy(_Remote):
         """Make a call that was prepared, or ask for the outcome of one that was not answered."""
         return await self._result(method, self._client.resolve(key, timeout=self._timeout))
 
+    async def certified(
+        self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[R, Receipt]:
+        """Call a command, and get a receipt that third parties can verify."""
+        asked = self._client.certified(method.pack(args, kwargs), timeout=self._timeout)
+        try:
+            result, receipt = await asked
+        except RejectedError as error:
+            raise restored(error, type(self).__module__) from error.__cause__
+        return unpacked(method, result), receipt
+
     async def upgrade(self, version: int) -> None:
         """Make a version of the service active, once all replicas run code that has it."""
         packed = operation(UPGRADE, [msgspec.msgpack.encode(version)])
@@ -142,6 +158,12 @@ class BlockingProxy(_Remote):
     def resolve(self, method: Method[P, R], key: str) -> R:
         """As `Proxy.resolve`."""
         return self._wait(lambda twin: twin.resolve(method, key))
+
+    def certified(
+        self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> tuple[R, Receipt]:
+        """As `Proxy.certified`."""
+        return self._wait(lambda twin: twin.certified(method, *args, **kwargs))
 
     def upgrade(self, version: int) -> None:
         """As `Proxy.upgrade`."""

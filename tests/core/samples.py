@@ -2,6 +2,7 @@
 
 from pbft.core.messages import (
     AnyMessage,
+    Attest,
     BatchBody,
     Certificate,
     Checkpoint,
@@ -19,6 +20,7 @@ from pbft.core.messages import (
     Proposal,
     Read,
     ReadReply,
+    Receipt,
     Reply,
     Request,
     Signable,
@@ -39,6 +41,7 @@ SIGNABLE: list[Signable] = [
     Checkpoint(128, D, 2),
     ViewChange(3, 128, (b"one", b"two"), (Certificate(b"pp", (b"p1", b"p2")),), 1),
     NewView(3, (b"vc1", b"vc2"), (b"pp1",), 3),
+    Receipt("alice", 1, D, 17, D, 2),
 ]
 
 LINK: list[LinkMessage] = [
@@ -54,6 +57,7 @@ LINK: list[LinkMessage] = [
     Reply(2, 99, D, 17, (b"\x00ok", b"\x01no"), 3),
     Read(2**40, 3, (b"get",)),
     ReadReply(2**40, 3, 17, D, 2),
+    Attest(99),
 ]
 
 EVERY: list[AnyMessage] = [*SIGNABLE, *LINK]

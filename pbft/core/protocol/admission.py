@@ -10,6 +10,7 @@ from typing import Any
 from pbft.core.ids import Principal
 from pbft.core.messages import (
     AnyMessage,
+    Attest,
     Checkpoint,
     Commit,
     Decision,
@@ -50,6 +51,7 @@ Handler = Callable[[ReplicaState, Turn, Principal, Any], None]
 HANDLERS: dict[type, Handler] = {
     Request: ordering.on_request,
     Read: execution.on_read,
+    Attest: execution.on_attest,
     Proposal: ordering.on_proposal,
     Prepare: ordering.on_prepare,
     Commit: ordering.on_commit,
@@ -71,7 +73,7 @@ def refusal(state: ReplicaState, peer: Principal, message: AnyMessage) -> str | 
     """Why `message` is dropped unverified, or none. Raises `DecodeError` on malformed insides."""
     if type(message) not in HANDLERS:
         return "not for a replica"
-    if not isinstance(peer, int) and not isinstance(message, Request | Read):
+    if not isinstance(peer, int) and not isinstance(message, Request | Read | Attest):
         return "clients send requests only"
     judge = JUDGES.get(type(message))
     return None if judge is None else judge(state, peer, message)
@@ -123,6 +125,11 @@ def _read(state: ReplicaState, peer: Principal, message: Read) -> str | None:
         return "read of no client"
     most = state.config.request_max_operations
     return "read with too many operations" if len(message.operations) > most else None
+
+
+def _attest(state: ReplicaState, peer: Principal, message: Attest) -> str | None:
+    key = (str(peer), message.timestamp)
+    return None if state.sessions.answer(key) else "receipt of nothing that has executed"
 
 
 def _place(state: ReplicaState, view: int, sequence: int) -> str | None:
@@ -209,6 +216,7 @@ def _witness(state: ReplicaState, peer: Principal, message: Witness) -> str | No
 JUDGES: dict[type, Callable[[ReplicaState, Principal, Any], str | None]] = {
     Request: _request,
     Read: _read,
+    Attest: _attest,
     Prepare: _vote,
     Commit: _vote,
     Proposal: _proposal,

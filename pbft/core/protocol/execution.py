@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pbft.core.effects import Executed
 from pbft.core.errors import HaltError, Refusal
 from pbft.core.ids import ClientId, Digest, Principal, RequestKey, SequenceNumber
-from pbft.core.messages import Read, ReadReply, Reply, Request, Signed
+from pbft.core.messages import Attest, Read, ReadReply, Receipt, Reply, Request, Signed
 from pbft.core.records import Acknowledged
 from pbft.core.service import FORGOTTEN, OK, REFUSED, Context
 from pbft.core.state.replica_state import ReplicaState
@@ -25,6 +25,8 @@ WHOLE_RESULTS_BYTES = 256
 """Results up to here are sent by every replica: a digest would hardly be smaller."""
 READS_PER_TURN = 8
 """Of one client."""
+ATTESTS_PER_TURN = 64
+"""Of all clients together: each costs a signature."""
 ANSWERS_PER_WRITE = 256
 """Written into the tree together, also between checkpoints: so a checkpoint finds only a few."""
 TOO_LARGE = REFUSED + b"ResultTooLarge: the operation took effect, its result cannot be sent"
@@ -167,6 +169,29 @@ def _said(results: tuple[bytes, ...], whole: bool) -> tuple[bytes, ...] | Digest
     """Results as a reply carries them."""
     whole = whole or sum(map(len, results)) <= WHOLE_RESULTS_BYTES
     return results if whole else results_digest(results)
+
+
+# -- receipts -----------------------------------------------------------------------------------
+
+
+def on_attest(state: ReplicaState, turn: Turn, peer: Principal, ask: Attest) -> None:
+    """Let it wait for the end of the turn."""
+    if len(state.requests.attests) < ATTESTS_PER_TURN:
+        state.requests.attests.add((str(peer), ask.timestamp))
+    else:
+        state.drops["too many receipts in one turn"] += 1
+
+
+def attest(state: ReplicaState, turn: Turn) -> bool:
+    """Sign what the client table has; a diverged replica vouches for nothing (T54)."""
+    wanted, state.requests.attests = state.requests.attests, set()
+    for key in sorted(wanted) if not state.checkpoints.diverged else ():
+        answer = state.sessions.answer(key)
+        if answer is not None:
+            results = results_digest(answer.results)
+            receipt = Receipt(*key, answer.request, answer.sequence, results, state.me)
+            turn.reply(key[0], state.authentication.sign(receipt))
+    return False
 
 
 # -- reads outside the order (§5.1) -----------------------------------------------------------

@@ -40,6 +40,8 @@ class Requests:
     """Executed requests whose reply was asked for again; whether by the client itself."""
     closed: list[Signed[Request]] = field(default_factory=list)
     """Requests below their client's floor that it asks for: what became of them is forgotten."""
+    attests: set[RequestKey] = field(default_factory=set)
+    """Whose receipts were asked for in this turn."""
     reads: dict[ClientId, list[Read]] = field(default_factory=dict)
     """Fast reads to be answered at the end of this turn."""
 

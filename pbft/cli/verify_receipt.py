@@ -1,0 +1,68 @@
+"""`pbft verify-receipt`: what a receipt proves, from the public cluster file alone."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pbft.cli.parsing import SubParsers, add_command
+from pbft.cluster import Cluster
+from pbft.core.errors import InvalidArgumentsError
+from pbft.receipts import MAX_BYTES, ReceiptError, parse, verify
+from pbft.typed.methods import parse_operation
+
+
+def add_parser(subparsers: SubParsers) -> None:
+    """verify-receipt FILE [--cluster DIR] [--json]"""
+    parser = add_command(
+        subparsers, "verify-receipt", "check a receipt offline and say what it proves"
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="the receipt")
+    parser.add_argument(
+        "--cluster",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="where cluster.toml is (the current directory)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 where the receipt is genuine; raises `ReceiptError` where it is not."""
+    try:
+        with args.file.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode("ascii")
+    except OSError as error:
+        raise ReceiptError(f"{args.file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ReceiptError(f"{args.file} is not a receipt: it is not text") from None
+    proven = verify(parse(text), Cluster.load(args.cluster))
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "client": proven.client,
+                    "command": _command(proven.operation),
+                    "operation": proven.operation.hex(),
+                    "result": proven.result.hex(),
+                    "sequence": proven.sequence,
+                    "replicas": proven.replicas,
+                }
+            )
+        )
+        return 0
+    said = ", ".join(map(str, proven.replicas))
+    called = _command(proven.operation) or "an operation"
+    print(f"genuine: {proven.client} called {called}")
+    print(f"executed at sequence number {proven.sequence}; so say replicas {said}")
+    print(f"operation: {proven.operation.hex()}")
+    print(f"result: {proven.result.hex()}")
+    return 0
+
+
+def _command(operation: bytes) -> str | None:
+    """The name of a typed call; none for other operations."""
+    try:
+        return parse_operation(operation)[0]
+    except InvalidArgumentsError:
+        return None

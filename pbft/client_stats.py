@@ -1,0 +1,27 @@
+"""What a client has seen of the replicas: who answers, who is late, who lies."""
+
+from dataclasses import dataclass
+
+from pbft.core.ids import ReplicaId, View
+
+
+@dataclass(frozen=True, slots=True)
+class ClientStats:
+    """`requests`: how many f+1 replicas have agreed on. By replica, the replies that agreed before
+    that (`timely_replies`), after it (`late_replies`), and those that contradict it."""
+
+    view: View
+    pending: int
+    retransmissions: int
+    fast_reads: int
+    requests: int
+    timely_replies: dict[ReplicaId, int]
+    late_replies: dict[ReplicaId, int]
+    wrong_replies: dict[ReplicaId, int]
+    drops: dict[str, int]
+    connected: int
+
+    def silent(self, replica: ReplicaId) -> int:
+        """Requests that `replica` has not answered, or not yet."""
+        told = (self.timely_replies, self.late_replies, self.wrong_replies)
+        return max(0, self.requests - sum(each.get(replica, 0) for each in told))

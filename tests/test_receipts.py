@@ -1,0 +1,121 @@
+"""Receipts prove what happened to whoever has the public file, and nothing else does."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from pbft.cli.main import main as cli
+from pbft.client import Client
+from pbft.cluster import Cluster
+from pbft.core.authentication import Authentication
+from pbft.core.messages import Receipt as Statement
+from pbft.core.messages import Request
+from pbft.core.wire import request_digest, results_digest
+from pbft.receipts import Receipt, ReceiptError, made, parse, render, verify
+from pbft.transport.loop import run
+from tests.local_cluster import make_cluster, make_node, running
+from tests.typed.bank import Bank, InsufficientError, RemoteBank
+
+
+class Forge:
+    """Signs as anybody: what statements f traitors and their clients can make."""
+
+    def __init__(self, directory: Path) -> None:
+        self.cluster, self.identities = make_cluster(directory, clients=2)
+
+    def signed(self, name: str, message: Request | Statement) -> bytes:
+        key = self.identities[name].signing
+        config = self.cluster.config
+        return Authentication(config.cluster_id, key, self.cluster.verifier()).sign(message).raw
+
+    def receipt(self, *replicas: int, result: bytes = b"\0yes", sequence: int = 7) -> Receipt:
+        raw = self.signed("client-0", Request("client-0", 5, (b"op",)))
+        return made(
+            self.cluster.config.cluster_id,
+            raw,
+            result,
+            [self.statement(each, raw, result, sequence) for each in replicas],
+        )
+
+    def statement(self, replica: int, raw: bytes, result: bytes, sequence: int) -> bytes:
+        digests = request_digest(raw), results_digest((result,))
+        message = Statement("client-0", 5, digests[0], sequence, digests[1], replica)
+        return self.signed(f"replica-{replica}", message)
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Forge:
+    return Forge(tmp_path / "c")
+
+
+def test_f_plus_1_statements_that_agree_prove_what_they_say(forge: Forge) -> None:
+    proven = verify(parse(render(forge.receipt(1, 3))), forge.cluster)
+    assert (proven.client, proven.operation, proven.result) == ("client-0", b"op", b"yes")
+    assert (proven.sequence, proven.replicas) == (7, (1, 3))
+
+
+def test_every_flipped_bit_is_refused(forge: Forge) -> None:
+    text = render(forge.receipt(0, 2)).encode()
+    for at in range(len(text)):
+        for bit in range(7):
+            flipped = text[:at] + bytes((text[at] ^ 1 << bit,)) + text[at + 1 :]
+            with pytest.raises(ReceiptError):
+                verify(parse(flipped.decode("ascii")), forge.cluster)
+
+
+def replaced(receipt: Receipt, **changes: object) -> Receipt:
+    values = {name: getattr(receipt, name) for name in receipt.__struct_fields__}
+    return Receipt(**(values | changes))
+
+
+def test_what_f_traitors_can_say_proves_nothing(forge: Forge, tmp_path: Path) -> None:
+    good, other = forge.receipt(1, 3), forge.receipt(1, result=b"\0no")
+    raw = base64.b64decode(good.request)
+    at_8 = base64.b64encode(forge.statement(1, raw, b"\0yes", 8)).decode()
+    unsigned = base64.b64encode(forge.signed("client-1", Request("client-0", 5, (b"op",)))).decode()
+    for receipt, text in (
+        (forge.receipt(1), "1 replicas speak here, and 2 have to"),
+        (forge.receipt(), "0 replicas"),
+        (replaced(good, statements=(good.statements[0],) * 2), "1 replicas speak"),
+        (replaced(good, statements=good.statements + other.statements), "replicas speak|differ"),
+        (replaced(good, statements=(at_8, good.statements[1])), "differ|speak"),
+        (replaced(good, result=other.result), "another request or result"),
+        (replaced(good, request=unsigned), "not signed by whom it names"),
+        (replaced(good, statements=(good.request, good.statements[0])), "another message"),
+        (forge.receipt(0, 1, result=b"\x01no"), "was refused"),
+    ):
+        with pytest.raises(ReceiptError, match=text):
+            verify(receipt, forge.cluster)
+    with pytest.raises(ReceiptError, match="another cluster"):
+        verify(good, Forge(tmp_path / "d").cluster)
+
+
+def test_a_client_gets_one_and_the_command_line_verifies_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "c"
+
+    async def main() -> None:
+        cluster, identities = make_cluster(directory)
+        nodes = [make_node(cluster, identities, each, service=Bank()) for each in range(3)]
+        async with running(*nodes), Client(directory, identity="client-0") as client:
+            bank = RemoteBank(client)
+            balance, receipt = await bank.certified(Bank.deposit, "ann", 5)
+            assert balance == 5
+            with pytest.raises(InsufficientError):
+                await bank.certified(Bank.transfer, "ann", "bob", 6)
+        (tmp_path / "receipt").write_text(render(receipt))
+
+    run(main())
+    for path in (directory / "keys").iterdir():
+        path.unlink()  # the public file is enough
+    arguments = ["verify-receipt", str(tmp_path / "receipt"), "--cluster", str(directory)]
+    assert cli(arguments) == 0
+    assert "genuine: client-0 called deposit" in capsys.readouterr().out
+    assert cli([*arguments, "--json"]) == 0
+    assert '"command": "deposit"' in capsys.readouterr().out
+    (tmp_path / "receipt").write_text("{}")
+    assert cli(arguments) != 0
+    assert "not a receipt" in capsys.readouterr().err
+    assert Cluster.load(directory).config.n == 4
