@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from pbft.cluster import Cluster, replica_name
-from pbft.cluster_file import Durability
+from pbft.cluster_file import KEY_VALUE, Durability
 from pbft.core.errors import PbftError
 from pbft.core.ids import ReplicaId
 from pbft.processes import Processes
@@ -48,10 +48,17 @@ class ProcessCluster:
         protocol: Mapping[str, int] | None = None,
         durability: Durability = "fsync",
         power_cuts: bool = False,
+        service: str = KEY_VALUE,
     ) -> None:
         self.directory = directory
         cluster, identities = Cluster.create(
-            n, clients, host=HOST, ports=free_ports(2 * n), protocol=protocol, durability=durability
+            n,
+            clients,
+            host=HOST,
+            ports=free_ports(2 * n),
+            protocol=protocol,
+            durability=durability,
+            service=service,
         )
         cluster.save(directory, identities)
         self.cluster = cluster
