@@ -37,6 +37,7 @@ from pbft.core.records import (
     decode_record,
     encode_record,
 )
+from pbft.core.service import FORGOTTEN
 from pbft.core.wire import batch_digest
 from tests.core.carry import lying, transfer
 from tests.core.lab import Lab, executed, of_type
@@ -103,7 +104,9 @@ def test_t30_the_floor_rises_with_the_window_and_old_timestamps_never_execute() 
     assert lab.replica.status().executed == 6
     lab.settle(7, batch=lab.batch(lab.request(2, b"again")))
     assert b"again" not in lab.service.operations
-    assert not lab.feed(lab.request(1)).replies
+    (said,) = (each.message for each in lab.feed(lab.request(1)).replies)
+    assert isinstance(said, Reply)
+    assert said.results == (FORGOTTEN,)
 
 
 def test_t31_two_bodies_under_one_timestamp_end_one_wait() -> None:
