@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from pbft import control
+from pbft.client_lock import first_free
 from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession
 from pbft.client_stats import ClientStats
 from pbft.cluster import KEYS, REPLICA_PREFIX, Cluster, replica_name
@@ -54,7 +56,8 @@ MAX_RESOLVING = REQUESTS_PER_CLIENT - REQUESTS_IN_FLIGHT
 
 
 class Client:
-    """A client identity of the cluster in `directory`. One process at a time may use it.
+    """A client of the cluster in `directory`. Nobody else on this machine can be `identity`
+    meanwhile; by default, it is the first whose key is here and that is not in use.
 
     `timeout` is how long a call waits by default, in seconds. Opening raises `ConfigurationError`.
     """
@@ -63,12 +66,12 @@ class Client:
         self,
         directory: str | os.PathLike[str],
         *,
-        identity: str = "client-0",
+        identity: str | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         passphrase: bytes | None = None,
     ) -> None:
         self._directory = directory
-        self._name = identity
+        self._wanted = identity
         self._passphrase = passphrase
         self._timeout = timeout
         self._calls: dict[int, asyncio.Future[bytes]] = {}
@@ -78,6 +81,7 @@ class Client:
         self._nonce = 0
         self._drops: Counter[str] = Counter()
         self._driver: asyncio.Task[None] | None = None
+        self._lock: BinaryIO
         self._cluster: Cluster
         self._session: ClientSession
         self._statements: Statements
@@ -89,9 +93,15 @@ class Client:
         """Load the keys, bind a socket, shake hands with the replicas."""
         if self._driver is not None:
             raise PbftError("this client is open already: make another one")
-        self._load()
-        self._alarm = Alarm()
-        self._end = await self._open_endpoint()
+        self._cluster = Cluster.load(self._directory)
+        self._name, self._lock = self._acquire()
+        try:
+            self._load()
+            self._alarm = Alarm()
+            self._end = await self._open_endpoint()
+        except BaseException:
+            self._lock.close()
+            raise
         self._driver = asyncio.create_task(self._drive())
         try:
             now = time.monotonic_ns()
@@ -121,6 +131,7 @@ class Client:
         await asyncio.gather(driver, return_exceptions=True)
         await self._end.close()
         self._alarm.close()
+        self._lock.close()
         self._fail(UnansweredError("the client was closed: the outcome is not known"))
 
     async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
@@ -301,13 +312,18 @@ class Client:
 
     # -- opening and failing ------------------------------------------------------------------
 
-    def _load(self) -> None:
-        self._cluster = Cluster.load(self._directory)
-        if self._name not in self._cluster.clients:
+    def _acquire(self) -> tuple[str, BinaryIO]:
+        """Who we are, and the lock on it."""
+        clients = self._cluster.clients
+        if self._wanted is not None and self._wanted not in clients:
             raise ConfigurationError(
-                f"the cluster in {self._directory} has no client {self._name!r}: it has"
-                f" {', '.join(self._cluster.clients) or 'none'}"
+                f"the cluster in {self._directory} has no client {self._wanted!r}: it has"
+                f" {', '.join(clients) or 'none'}"
             )
+        keys = Path(self._directory) / KEYS
+        return first_free(keys, list(clients) if self._wanted is None else [self._wanted])
+
+    def _load(self) -> None:
         self._identity = self._cluster.identity(
             self._directory, self._name, passphrase=self._passphrase
         )

@@ -172,6 +172,53 @@ def test_two_clients_do_not_disturb_each_other(tmp_path: Path) -> None:
     run(main())
 
 
+def test_an_identity_is_one_clients_at_a_time(tmp_path: Path) -> None:
+    """Two under one name would void each other's timestamps, and one of them is never answered."""
+
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c", clients=2)
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*nodes), Client(tmp_path / "c") as one:
+            with pytest.raises(ConfigurationError, match="client-0 is in use by another client"):
+                await Client(tmp_path / "c", identity="client-0").__aenter__()
+            async with Client(tmp_path / "c") as other:
+                with pytest.raises(ConfigurationError, match=r"client-1 is in use .* --clients"):
+                    await Client(tmp_path / "c").__aenter__()
+                await KeyValueClient(other).put(b"k", b"1")
+            await KeyValueClient(one).put(b"k", b"2")
+        async with Client(tmp_path / "c", identity="client-0"):
+            pass
+
+    run(main())
+
+
+def test_a_client_that_cannot_open_leaves_its_identity_free(tmp_path: Path) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        mark = tmp_path / "c" / "keys" / "client-0.timestamp"
+        mark.write_text("soon")
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match="does not hold a timestamp"):
+                await Client(tmp_path / "c").__aenter__()
+        mark.unlink()
+        await (await Client(tmp_path / "c").__aenter__()).close()
+
+    run(main())
+
+
+def test_the_keys_of_other_machines_are_passed_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c", clients=2)
+        (tmp_path / "c" / "keys" / "client-0.pem").unlink()
+        async with Client(tmp_path / "c"):
+            pass
+        assert (tmp_path / "c" / "keys" / "client-1.timestamp").exists()
+        with pytest.raises(ConfigurationError, match=r"client-0\.pem cannot be read"):
+            await Client(tmp_path / "c", identity="client-0").__aenter__()
+
+    run(main())
+
+
 class Mirror(Journal):
     """Gives every operation back."""
 

@@ -30,9 +30,9 @@ def add_parser(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--clients",
         type=whole(1, MAX_CLIENTS),
-        default=1,
+        default=2,
         metavar="C",
-        help="client identities to make, client-0 and up (1)",
+        help="client identities to make, client-0 and up; one process uses one at a time (2)",
     )
     parser.add_argument(
         "--hosts",

@@ -30,7 +30,7 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     add_directory(parser)
     parser.add_argument(
-        "--identity", default="client-0", help="who asks: a client of the cluster file (client-0)"
+        "--identity", help="who asks: a client of the cluster file (the first that is not in use)"
     )
     parser.add_argument(
         "--timeout",

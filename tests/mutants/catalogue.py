@@ -592,6 +592,14 @@ STATE = (
         "tests/test_timestamps.py",
     ),
     mutant(
+        "T30",
+        "two clients may have one name at once",
+        "pbft/client_lock.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        "tests/test_client.py::test_an_identity_is_one_clients_at_a_time",
+    ),
+    mutant(
         "T31",
         "waits end by their own body only",
         f"{PROTOCOL}/execution.py",
