@@ -45,6 +45,10 @@ from pbft.core.records import (
 )
 from pbft.core.wire import decode_signed
 
+LEAF = b"9"
+"""The keys of the state's leaves begin so: each is named by its digest, and whoever has the others
+can fetch it."""
+
 
 class Put(Struct, frozen=True):
     """Set one key."""
@@ -78,7 +82,7 @@ def writes(record: AnyRecord) -> Iterator[Write]:
     for path, digest in record.placed:
         yield Put(b"8" + path, encode_record(Settled(path, digest)))
     for digest in record.dropped:
-        yield Drop(b"9" + digest, b"9" + digest)
+        yield Drop(LEAF + digest, LEAF + digest)
 
 
 def read(entries: Iterable[tuple[bytes, bytes]]) -> list[AnyRecord]:
@@ -110,7 +114,7 @@ def _key(record: AnyRecord) -> bytes:
         case Settled(path):
             return b"8" + path
         case Leaf(digest):
-            return b"9" + digest
+            return LEAF + digest
         case Accepted():
             view, at = _place(record)
             return b"5" + _number(at) + _number(view)

@@ -20,7 +20,7 @@ import msgspec
 from pbft import control
 from pbft.cluster import Cluster, Member
 from pbft.control import StatusReport
-from pbft.core.effects import Effects, Event, Executed, Forgotten, Send
+from pbft.core.effects import Damaged, Diverged, Effects, Event, Executed, Forgotten, Send
 from pbft.core.errors import ForgottenVotesError
 from pbft.core.ids import SECOND, Instant, Packet, Principal, ReplicaId
 from pbft.core.replica import Replica
@@ -244,7 +244,9 @@ class Node:
                 " after a lost or restored disk: it must not rejoin like that, since it could"
                 " contradict itself"
             )
-        if not isinstance(event, Executed):
+        if isinstance(event, Damaged | Diverged):
+            log.warning("%s: its state is damaged and fetched anew: %s", self._me.name, event)
+        elif not isinstance(event, Executed):
             log.info("%s: %s", self._me.name, event)
 
     def _deadline(self) -> int | None:

@@ -23,7 +23,7 @@ from pbft.node import Node
 from pbft.services.kv import KeyValueClient, KeyValueService
 from pbft.transport.frames import MESSAGE
 from pbft.transport.loop import run
-from tests.local_cluster import HOST, make_cluster, make_node, running
+from tests.local_cluster import HOST, PROTOCOL, make_cluster, make_node, running
 
 
 def test_four_nodes_answer_and_agree(tmp_path: Path) -> None:
@@ -47,6 +47,39 @@ def test_four_nodes_answer_and_agree(tmp_path: Path) -> None:
             assert nodes[0].status().durability == "memory"
 
     run(main())
+
+
+def test_t54_a_bit_that_flips_in_memory_is_told_of_and_repaired(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody who starts a replica without --verbose may miss it: the default level shows it."""
+    told = "replica-2: its state is damaged and fetched anew"
+
+    async def main() -> None:
+        protocol = {**PROTOCOL, "checkpoint_interval": 8, "window": 16}
+        cluster, identities = make_cluster(tmp_path / "c", protocol=protocol)
+        nodes = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*nodes), Client(tmp_path / "c") as client:
+            kv = KeyValueClient(client)
+            for number in range(10):
+                await kv.put(b"k%d" % number, b"value")
+            await until(lambda: nodes[2].status().status.low_watermark >= 8)
+            replica = nodes[2]._replica
+            assert isinstance(replica, Replica)
+            for _, leaf in replica._state.machine.tree.leaves():
+                leaf.data = leaf.data.replace(b"value", b"valve")
+            for number in range(100):
+                await kv.put(b"other", b"%d" % number)
+                if any(told in each for each in caplog.messages):
+                    break
+            assert await kv.get(b"k7") == b"value"
+            last = nodes[0].status().status.executed
+            await until(lambda: nodes[2].status().status.executed >= last)
+            assert replica._state.machine.tree.get(b"\0k7") == b"value"
+
+    with caplog.at_level("WARNING", "pbft.node"):
+        run(main())
+    assert sum(told in each for each in caplog.messages) == 1
 
 
 def test_a_silent_primary_is_replaced_over_real_sockets(tmp_path: Path) -> None:

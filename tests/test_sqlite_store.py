@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pbft.core.errors import ConfigurationError, StorageError
-from pbft.core.records import AnyRecord, Began, Snapshotted, Stabilised
+from pbft.core.records import AnyRecord, Began, Leaf, Snapshotted, Stabilised
 from pbft.journal import Drop, Put, Write
 from pbft.sqlite_store import LOG_BYTES, STATEMENT_ROWS, SqliteStore, folded
 from pbft.store import Store
@@ -158,6 +158,8 @@ def beneath(path: Path) -> sqlite3.Connection:
     [
         "UPDATE journal SET value = x'00' WHERE key = x'30'",
         "DELETE FROM journal WHERE key = x'30'",
+        "UPDATE journal SET value = 17 WHERE key = x'30'",
+        "UPDATE journal SET low = 'x' WHERE key = x'30'",
         "UPDATE total SET low = low + 1",
         "DELETE FROM total",
     ],
@@ -169,6 +171,26 @@ def test_a_damaged_or_missing_row_is_noticed(tmp_path: Path, damage: str) -> Non
     database.commit()
     database.close()
     with opened(path) as store, pytest.raises(StorageError, match=r"run `pbft recover .* 2`"):
+        store.load()
+
+
+def test_a_leaf_that_has_rotted_is_left_out_and_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others have it; votes and certificates they have not, so those must all be whole."""
+    path = written(tmp_path / "r.db", Began(), Leaf(bytes(32), b"a"), Leaf(b"1" * 32, b"b"))
+    database = beneath(path)
+    database.execute("UPDATE journal SET value = x'00' WHERE key = ?", (b"9" + bytes(32),))
+    database.commit()
+    database.close()
+    with opened(path) as store:
+        assert store.load() == [Began(), Leaf(b"1" * 32, b"b")]
+    assert "has rotted and is fetched anew" in caplog.text
+    database = sqlite3.connect(path)
+    database.execute("UPDATE journal SET low = 0 WHERE key = ?", (b"9" + bytes(32),))
+    database.commit()
+    database.close()
+    with opened(path) as store, pytest.raises(StorageError, match="missing or older"):
         store.load()
 
 
