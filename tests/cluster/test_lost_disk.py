@@ -3,12 +3,15 @@ name, recovered by it, and needed by the others afterwards (T35)."""
 
 import asyncio
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pbft import Client
 from pbft.cli.main import main
+from pbft.journal import LEAF
 from pbft.services.kv import KeyValueClient
 from pbft.serving import store_path
 from pbft.testing.cluster import ProcessCluster, ProcessError
@@ -80,3 +83,35 @@ def test_a_lost_or_older_disk_is_refused_recovered_and_counts_again(
         cluster.start(1)
         run(until_votes(directory, 1))
         cluster.check()
+
+
+def rot(path: Path) -> None:
+    """Flip a bit of the leaf that holds the first key, in the file itself."""
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT key, value FROM journal").fetchall()
+    (leaf,) = (value for key, value in rows if key.startswith(LEAF) and b"k0000" in value)
+    content = path.read_bytes()
+    assert leaf in content
+    path.write_bytes(content.replace(leaf, leaf.replace(b"k0000", b"k0001")))
+
+
+def test_a_leaf_that_rots_on_the_disk_is_fetched_from_the_others(tmp_path: Path) -> None:
+    """Loudly, and once: the disk holds the sound one again. All else that rots is refused."""
+    directory = tmp_path / "c"
+    log = directory / "replica-2.log"
+    with ProcessCluster(directory, protocol=PROTOCOL) as cluster:
+        cluster.start()
+        run(put(directory, 0, 20))
+        cluster.stop(2)
+        rot(store_path(directory, 2))
+        cluster.start(2)
+        run(until_votes(directory, 2))
+        run(put(directory, 20, 20))
+        assert log.read_text().count("has rotted and is fetched anew") == 1
+        assert "Installed" in log.read_text()
+        cluster.stop(2)
+        cluster.start(2)
+        run(until_votes(directory, 2))
+        cluster.kill(1)
+        run(put(directory, 40, 10))
+        assert log.read_text().count("has rotted and is fetched anew") == 1
