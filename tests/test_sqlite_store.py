@@ -128,6 +128,22 @@ def test_what_was_appended_is_there_after_a_kill(tmp_path: Path) -> None:
         assert len(store.load()) == 2
 
 
+def test_a_new_file_and_its_folder_are_named_on_the_disk_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut may lose the name of a file whose folder was never synced, synced as it was."""
+    synced: set[int] = set()
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with opened(tmp_path / "data" / "r.db"):
+        assert synced == {tmp_path.stat().st_ino, (tmp_path / "data").stat().st_ino}
+
+
 def test_a_file_of_another_cluster_or_replica_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "r.db", Began())
     with pytest.raises(ConfigurationError, match="another cluster"), opened(path, bytes(16)):
