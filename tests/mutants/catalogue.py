@@ -624,14 +624,6 @@ STATE = (
         "tests/test_node.py",
     ),
     mutant(
-        "T40",
-        "a client holds as many calls as anybody makes",
-        "pbft/client.py",
-        "while self._held and self._held + size > HELD_BYTES:",
-        "while False:",
-        "tests/test_client.py::test_calls_under_way_are_bounded_and_all_are_answered",
-    ),
-    mutant(
         "T31",
         "waits end by their own body only",
         f"{PROTOCOL}/execution.py",
