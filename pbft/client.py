@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pbft import control
 from pbft.client_lock import first_free
@@ -195,10 +195,9 @@ class Client:
                     self._calls[call] = future = asyncio.get_running_loop().create_future()
                     self._alarm.ring()
                     result: bytes = await future
-        except TimeoutError:
-            raise UnansweredError(self._why_unanswered(), self._key_of(call)) from None
-        except UnansweredError as error:
-            raise UnansweredError(str(error), self._key_of(call)) from None
+        except (TimeoutError, UnansweredError) as error:
+            text = str(error) or self._why_unanswered()
+            raise UnansweredError(text, self._key_of(call)) from None
         finally:
             if self._calls.pop(call, None) is not None:
                 self._session.abandon(call)
@@ -320,8 +319,8 @@ class Client:
                 f"the cluster in {self._directory} has no client {self._wanted!r}: it has"
                 f" {', '.join(clients) or 'none'}"
             )
-        keys = Path(self._directory) / KEYS
-        return first_free(keys, list(clients) if self._wanted is None else [self._wanted])
+        wanted = list(clients) if self._wanted is None else [self._wanted]
+        return first_free(Path(self._directory) / KEYS, wanted)
 
     def _load(self) -> None:
         self._identity = self._cluster.identity(
@@ -395,9 +394,7 @@ class Client:
         return "no quorum answered in time: the outcome of the operation is not known"
 
     def _fail(self, error: Exception) -> None:
-        for future in self._calls.values():
+        waiting: list[asyncio.Future[Any]] = [*self._calls.values(), *self._reports.values()]
+        for future in waiting:
             if not future.done():
                 future.set_exception(error)
-        for report in self._reports.values():
-            if not report.done():
-                report.set_exception(error)

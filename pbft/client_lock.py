@@ -15,7 +15,7 @@ from pbft.core.errors import ConfigurationError
 def first_free(keys: Path, names: Sequence[str]) -> tuple[str, BinaryIO]:
     """The first of `names` whose key is here and in use by nobody; it is ours for as long as the
     file is open. Raises `ConfigurationError`."""
-    reasons = []
+    reasons: list[str] = []
     for name in names:
         path = keys / f"{name}.pem"
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pbft import node, nuisances, outbox, sqlite_store
+from pbft import client, node, nuisances, outbox, sqlite_store
 from pbft.core import replica
 from pbft.core.config import Configuration
 from pbft.core.protocol import (
@@ -19,11 +19,14 @@ from pbft.core.protocol import (
 )
 from pbft.core.state import checkpoints, peers, replica_state, requests
 from pbft.crypto.link_state import LinkLimits
+from pbft.services import sql_tables
 from pbft.transport import bulk, endpoint, kernel_filter, reassembly, udp
+from pbft.typed import attributes, events
 
 TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
+    *(client, attributes, events, sql_tables),
     *(node, nuisances, outbox, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, references, retransmission, state_transfer),
     *(checkpoints, peers, replica_state, requests),

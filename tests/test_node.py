@@ -22,7 +22,6 @@ from pbft.core.status import ReplicaStatus
 from pbft.node import Node
 from pbft.services.kv import KeyValueClient, KeyValueService
 from pbft.transport.frames import MESSAGE
-from pbft.transport.kernel_filter import Gate
 from pbft.transport.loop import run
 from tests.local_cluster import HOST, PROTOCOL, make_cluster, make_node, running
 
