@@ -1,26 +1,31 @@
-"""The clients' part of a simulation: correct sessions with their workloads, and faulty clients."""
+"""The clients' part of a simulation: correct sessions with their scripts, and faulty clients."""
 
-import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from pbft.client_session import ClientEffects, ClientSession
 from pbft.core.authentication import Authentication, Signer, Verifier
 from pbft.core.effects import Send
-from pbft.core.ids import SECOND, Instant, Packet, Principal
+from pbft.core.ids import SECOND, ClientId, Instant, Packet, Principal
+from pbft.core.messages import Request
 from pbft.testing.checkers import Checkers
+from pbft.testing.observers import Observer
 from pbft.testing.plan import Plan
-from pbft.testing.workload import FaultyClient, Workload
+from pbft.testing.scripts import Outburst, Saying, Script
+from pbft.testing.subjects import Subject
+from pbft.testing.workload import Workload
 
 
 class Stage(Protocol):
     """The simulation, as its clients see it."""
 
     plan: Plan
+    subject: Subject
     now: int
     faults: Counter[str]
     checkers: Checkers
+    observers: Sequence[Observer]
 
     @property
     def instant(self) -> Instant: ...
@@ -28,18 +33,8 @@ class Stage(Protocol):
     def post(self, source: Principal, send: Send) -> None: ...
 
 
-def correct_names(plan: Plan) -> list[str]:
-    """The correct clients of a plan."""
-    return [f"client-{i}" for i in range(plan.clients)]
-
-
-def faulty_names(plan: Plan) -> list[str]:
-    """Those that sign whatever they like."""
-    return [f"mallory-{i}" for i in range(plan.faulty_clients)]
-
-
 class Clients:
-    """All clients of one run."""
+    """All clients of one run. The plan is an explicit one."""
 
     def __init__(
         self, stage: Stage, signers: Mapping[Principal, Signer], verifier: Verifier
@@ -48,34 +43,36 @@ class Clients:
         self._signers = signers
         self._verifier = verifier
         self._alarms: set[tuple[str, int]] = set()
-        self.workloads = {name: self._workload(name) for name in correct_names(stage.plan)}
+        scripts = (stage.plan.scripts or {}).items()
+        self.workloads = {name: self._workload(name, script) for name, script in scripts}
 
-    def _workload(self, name: str) -> Workload:
-        plan = self._stage.plan
-        session = ClientSession(plan.config, name, signer=self._signers[name], first_timestamp=1)
-        share = plan.operations // plan.clients
-        return Workload(session, random.Random(f"{name} {plan.seed}"), share)
+    def _workload(self, name: ClientId, script: Script) -> Workload:
+        signer = self._signers[name]
+        session = ClientSession(self._stage.plan.config, name, signer=signer, first_timestamp=1)
+        return Workload(session, script, self._stage.subject.reads)
 
     def schedule(self) -> None:
-        """Correct clients begin after a second; faulty ones act at twenty random times."""
+        """Correct clients begin after a second; faulty ones act when the plan says."""
         for name in self.workloads:
             self._stage.at(SECOND, lambda name=name: self.arrive(name, []))  # type: ignore[misc]
-        plan = self._stage.plan
-        for name in faulty_names(plan):
-            authentication = Authentication(
-                plan.config.cluster_id, self._signers[name], self._verifier
-            )
-            rng = random.Random(f"{name} {plan.seed}")
-            client = FaultyClient(name, plan.config, authentication, rng)
-            for _ in range(20):
-                when = rng.randrange(SECOND, plan.gst_ns + SECOND)
-                self._stage.at(when, lambda c=client, n=name: self._outburst(n, c))  # type: ignore[misc]
+        for outburst in self._stage.plan.outbursts or ():
+            self._stage.at(outburst.at, lambda each=outburst: self._outburst(each))  # type: ignore[misc]
 
-    def _outburst(self, name: str, client: FaultyClient) -> None:
+    def _outburst(self, outburst: Outburst) -> None:
         self._stage.faults["faulty client"] += 1
-        for send in client.act():
+        for saying in outburst.says:
+            send = self._said(outburst.client, saying)
             self._signs(send)
-            self._stage.post(name, send)
+            self._stage.post(outburst.client, send)
+
+    def _said(self, client: ClientId, saying: Saying) -> Send:
+        cluster = self._stage.plan.config.cluster_id
+        authentication = Authentication(cluster, self._signers[client], self._verifier)
+        signed = authentication.sign(Request(client, saying.timestamp, saying.operations))
+        raw = bytearray(signed.raw)
+        if saying.flipped is not None:
+            raw[saying.flipped] ^= 1
+        return Send(saying.to, bytes(raw), signed.message)
 
     def _signs(self, send: Send) -> None:
         """Remember what clients really signed."""
@@ -109,6 +106,8 @@ class Clients:
         for completed in effects.completed:
             workload.answers[completed.call] = completed.result
             workload.answered_at[completed.call] = self._stage.now
+            for observer in self._stage.observers:
+                observer.completed(self._stage.now, name, completed.call)
             if completed.read_at is not None:
                 self._stage.faults["fast read"] += 1
                 workload.read_at[completed.call] = completed.read_at

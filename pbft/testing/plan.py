@@ -1,4 +1,4 @@
-"""What one seed stands for: sizes, faults, and when each begins and ends. Plain data.
+"""What one seed stands for: sizes, faults, calls, and when each begins and ends. Plain data.
 
 The network is bad until `gst_ns` (global stabilisation time): losses, duplicates, partitions,
 crashes, stops at fail points, damaged disks. From then on it delivers everything within
@@ -9,11 +9,13 @@ import random
 from dataclasses import dataclass, field, replace
 
 from pbft.core.config import Configuration
-from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
+from pbft.core.ids import MILLISECOND, SECOND, ClientId, ReplicaId
 from pbft.testing.byzantine import ADVERSARIES
 from pbft.testing.disk import Harm
 from pbft.testing.failpoints import POINTS, Stop
 from pbft.testing.losses import Loss
+from pbft.testing.scripts import Outburst, Script, outbursts, script
+from pbft.testing.subjects import subject
 
 REAL_KEYS_EVERY = 16
 """Every so many seeds run on Ed25519 in place of tags."""
@@ -22,6 +24,8 @@ LARGE_EVERY = 3
 INLINE_BYTES = 192
 FAST_READS_EVERY = 4
 """Every so many seeds, the cluster answers reads outside the order."""
+OUTBURSTS = 20
+"""Of each faulty client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,12 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that a run is a function of. Times are virtual nanoseconds."""
+    """Everything that a run is a function of. Times are virtual nanoseconds.
+
+    `service`: `module:Class`, none for the key-value service. `scripts` and `outbursts`, where
+    they are none, are drawn from the seed and the counts (`explicit`). `per_link`: each link has
+    a chance of its own, so that what is taken out of a plan leaves the other links as they were.
+    """
 
     seed: int
     config: Configuration
@@ -76,6 +85,28 @@ class Plan:
     stops: list[Stop] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
+    service: str | None = None
+    scripts: dict[ClientId, Script] | None = None
+    outbursts: list[Outburst] | None = None
+    per_link: bool = False
+
+
+def explicit(plan: Plan) -> Plan:
+    """The same plan with every call in it. Raises `ServiceError` where its service cannot be
+    imported."""
+    about = subject(plan.service)
+    scripts, said = plan.scripts, plan.outbursts
+    if scripts is None:
+        share = plan.operations // plan.clients
+        names = [f"client-{i}" for i in range(plan.clients)]
+        scripts = {c: script(about, random.Random(f"{c} {plan.seed}"), share) for c in names}
+    if said is None:
+        said = []
+        for name in (f"mallory-{i}" for i in range(plan.faulty_clients)):
+            rng = random.Random(f"{name} {plan.seed}")
+            times = [rng.randrange(SECOND, plan.gst_ns + SECOND) for _ in range(OUTBURSTS)]
+            said += outbursts(about, rng, name, plan.config.n, times)
+    return replace(plan, scripts=scripts, outbursts=said)
 
 
 def draw(seed: int, replicas: int = 4, traitors: int | None = None) -> Plan:

@@ -169,8 +169,8 @@ class _NoNewViews(Simulation):
         statuses = [host.replica.status() for host in self.hosts]
         self.views_at_death = [status.view for status in statuses]
         primary = self.hosts[statuses[0].primary]
-        self.crash(primary)
-        self.at(self.now + 20 * SECOND, lambda: self.restart(primary))
+        self.misfortunes.crash(primary)
+        self.at(self.now + 20 * SECOND, lambda: self.misfortunes.restart(primary))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,6 +1,5 @@
 """The network loses, repeats, delays and cuts as its plan says, and not at all once it is calm."""
 
-import random
 from dataclasses import replace
 
 from pbft.core.ids import MILLISECOND
@@ -16,7 +15,7 @@ def plan(loss: float = 0.0, duplicates: float = 0.0) -> Plan:
 
 
 def network(made: Plan) -> Network:
-    return Network(made, random.Random(1))
+    return Network(made)
 
 
 def test_calm_is_reliable_and_quick_however_bad_it_was_before() -> None:
@@ -60,3 +59,14 @@ def test_clients_reach_everybody() -> None:
     cut = network(replace(plan(), partitions=[Partition(0, 10, frozenset({0}), False)]))
     assert cut.arrivals("client-0", 2, 5)
     assert cut.arrivals(0, "client-0", 5)
+
+
+def test_links_of_their_own_do_not_depend_on_each_other() -> None:
+    def through(others: int, *, per_link: bool) -> list[list[int]]:
+        bad = network(replace(plan(loss=0.3), per_link=per_link))
+        for _ in range(others):
+            bad.arrivals(2, 3, 0)
+        return [bad.arrivals(0, 1, 0) for _ in range(20)]
+
+    assert through(0, per_link=True) == through(5, per_link=True)
+    assert through(0, per_link=False) != through(5, per_link=False)

@@ -1,7 +1,11 @@
 """A seed's plan keeps within what the promise covers."""
 
+from dataclasses import replace
+
+import msgspec
+
 from pbft.testing.failpoints import Boundary
-from pbft.testing.plan import Plan, draw
+from pbft.testing.plan import Plan, draw, explicit
 
 PLANS = [draw(seed, replicas) for seed in range(300) for replicas in (4, 7)]
 
@@ -52,3 +56,15 @@ def test_the_control_has_more_than_f_and_no_other_faults() -> None:
     assert plan.twins
     assert len(plan.traitors) == 2
     assert [plan.crashes, plan.partitions, plan.stops, plan.damages] == [[]] * 4
+
+
+def test_a_plan_is_json_and_back_with_every_call_in_it() -> None:
+    for plan in map(explicit, PLANS[:60]):
+        assert msgspec.json.decode(msgspec.json.encode(plan), type=Plan) == plan
+        calls = sum(len(script.calls) for script in (plan.scripts or {}).values())
+        assert plan.operations - plan.clients < calls <= plan.operations
+
+
+def test_an_explicit_plan_stays_as_it_is() -> None:
+    plan = explicit(draw(5))
+    assert explicit(replace(plan, operations=7, faulty_clients=2)).scripts == plan.scripts

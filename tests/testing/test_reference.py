@@ -1,5 +1,7 @@
 """The reference tells wrong answers from right ones; a run's own answers are right."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -57,3 +59,12 @@ def test_an_answer_that_nobody_executed_is_a_loss(simulation: Simulation) -> Non
     assert any(each.startswith("loss") for each in complaints(simulation))
     for call in calls:
         del work.answers[call], work.operations[call]
+
+
+def test_an_order_against_real_time_is_noticed() -> None:
+    made = Simulation(replace(draw(4, 4, 0), loss=0.0, faulty_clients=0))
+    assert made.run().violations == []
+    work = made.workloads["client-0"]
+    last = max(work.asked)
+    work.asked[last] = work.answered_at[last] = -1
+    assert any("ordered at" in each for each in complaints(made))

@@ -1,18 +1,19 @@
-"""Correct clients ask as many at once as they may; faulty ones are heard to break every rule."""
+"""A correct client asks as many at once as it may; faulty ones are heard to break every rule."""
 
 import random
 
 from pbft.client_session import ClientSession
-from pbft.core.authentication import Authentication
-from pbft.core.messages import Request
-from pbft.testing.workload import FaultyClient, Workload, random_operation
+from pbft.testing.scripts import Call, Script, outbursts, script
+from pbft.testing.subjects import KEY_VALUE, random_operation
+from pbft.testing.workload import Workload
 from tests.core.lab import Lab
 
 
 def workload(seed: int, operations: int = 20) -> Workload:
     lab = Lab()
     session = ClientSession(lab.config, "alice", signer=lab.keys["alice"], first_timestamp=1)
-    return Workload(session, random.Random(seed), operations)
+    made = script(KEY_VALUE, random.Random(seed), operations)
+    return Workload(session, made, KEY_VALUE.reads)
 
 
 def test_it_asks_as_long_as_there_is_room_and_then_waits() -> None:
@@ -38,9 +39,15 @@ def test_it_is_done_once_everything_is_answered() -> None:
 
 
 def test_people_think_between_calls() -> None:
-    work = next(w for w in map(workload, range(50)) if w._think_ns)
-    work.go_on(0)
-    assert 0 < work.next_at <= work._think_ns
+    lab = Lab()
+    session = ClientSession(lab.config, "alice", signer=lab.keys["alice"], first_timestamp=1)
+    work = Workload(session, Script(4, (Call(b"1", 70), Call(b"2", 0))), lambda _: False)
+    work.go_on(5)
+    assert (len(work.asked), work.next_at) == (1, 75)
+    work.go_on(74)
+    assert len(work.asked) == 1
+    work.go_on(75)
+    assert len(work.asked) == 2
 
 
 def test_operations_meet_on_few_keys_and_some_are_none() -> None:
@@ -51,17 +58,12 @@ def test_operations_meet_on_few_keys_and_some_are_none() -> None:
 
 
 def test_a_faulty_client_repeats_timestamps_with_other_operations() -> None:
-    lab = Lab()
-    own = Authentication(lab.config.cluster_id, lab.keys["bob"], lab.verifier)
-    client = FaultyClient("bob", lab.config, own, random.Random(1))
-    sends = [send for _ in range(100) for send in client.act()]
-    assert client.acted == 100
-    said: dict[int, set[bytes]] = {}
-    forged = 0
-    for send in sends:
-        assert isinstance(send.message, Request)
-        said.setdefault(send.message.timestamp, set()).add(send.data)
-        forged += not own.authentic(send.message, send.data)
+    found = outbursts(KEY_VALUE, random.Random(1), "bob", 4, list(range(100)))
+    assert [each.at for each in found] == list(range(100))
+    said: dict[int, set[tuple[bytes, ...]]] = {}
+    sayings = [saying for each in found for saying in each.says]
+    for saying in sayings:
+        said.setdefault(saying.timestamp, set()).add(saying.operations)
     assert any(len(different) > 1 for different in said.values())
     assert {1, 2**62} <= said.keys()
-    assert 0 < forged < len(sends) // 2
+    assert 0 < sum(saying.flipped is not None for saying in sayings) < len(sayings) // 2

@@ -1,0 +1,96 @@
+"""What a run is about: a service, and the operations that clients ask of it.
+
+The key-value service is the one that the simulator knows by itself; any other is named as
+`module:Class`, a plain class with commands and queries or one that speaks bytes. A class may say
+itself which calls are worth making: `workload(rng)` returns a name and arguments, or, of a service
+of bytes, an operation. Without it, calls of all commands and queries are made up.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pbft.core.errors import ServiceError
+from pbft.core.service import Service
+from pbft.services.kv import CompareAndSwap, Delete, Get, KeyValueService, Put, Scan, encode
+from pbft.testing.determinism import imported, made_up
+from pbft.typed.hosting import hosted
+from pbft.typed.methods import methods_of, parse_operation
+
+READS = {encode(Get(b""))[1:2], encode(Scan(b"", b"", 1))[1:2]}
+"""The tags of operations that change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`make` gives each replica its service, `operation` makes a call up, `reads` tells which
+    change nothing. `name` is none for the key-value service."""
+
+    name: str | None
+    make: Callable[[], Service]
+    operation: Callable[[random.Random], bytes]
+    reads: Callable[[bytes], bool]
+
+
+def random_operation(rng: random.Random) -> bytes:
+    """Few keys, so that operations meet; now and then not an operation at all."""
+    key = b"key%d" % rng.randrange(6)
+    value = b"value%d" % rng.randrange(1000)
+    kind = rng.randrange(12)
+    if kind == 0:
+        return rng.randbytes(rng.randrange(20))
+    if kind < 6:
+        return encode(Put(key, value * rng.choice((1, 1, 20))))
+    if kind < 8:
+        return encode(Get(key))
+    if kind < 9:
+        return encode(Delete(key))
+    if kind < 11:
+        return encode(CompareAndSwap(key, None, value))
+    return encode(Scan(b"key", b"", 10))
+
+
+KEY_VALUE = Subject(
+    None, KeyValueService, random_operation, lambda operation: operation[1:2] in READS
+)
+
+
+def subject(name: str | None) -> Subject:
+    """The subject of that name. Raises `ServiceError` where it cannot be imported or called."""
+    if name is None:
+        return KEY_VALUE
+    service = imported(name)
+    return Subject(name, lambda: hosted(service()), _operations(service), _reads(service))
+
+
+def _operations(service: type) -> Callable[[random.Random], bytes]:
+    own = getattr(service, "workload", None)
+    if own is None:
+        made_up(service, 1)
+        return lambda rng: made_up(service, 1, rng.getrandbits(64))[0].data
+    methods = methods_of(service)
+
+    def operation(rng: random.Random) -> bytes:
+        made: Any = own(rng)
+        if isinstance(made, bytes):
+            return made
+        name, *arguments = made
+        if name not in methods:
+            raise ServiceError(f"workload of {service.__name__} names {name!r}, which it has not")
+        return methods[name][-1].pack(tuple(arguments), {})
+
+    return operation
+
+
+def _reads(service: type) -> Callable[[bytes], bool]:
+    queries = {
+        name
+        for name, versions in methods_of(service).items()
+        if all(each.kind == "query" for each in versions)
+    }
+
+    def reads(operation: bytes) -> bool:
+        return bool(queries) and parse_operation(operation)[0] in queries
+
+    return reads
