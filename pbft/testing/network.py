@@ -25,7 +25,7 @@ class Network:
     def arrivals(self, source: Principal, target: Principal, now: int) -> list[int]:
         """The times at which a packet sent now arrives: none, one or two."""
         plan, rng = self._plan, self._link(source, target)
-        if now >= plan.gst_ns:
+        if now >= plan.gst_ns and self._heals(source) and self._heals(target):
             return [now + rng.randrange(MIN_DELAY_NS, plan.calm_delay_ns)]
         if self._is_cut(source, target, now):
             self.cut += 1
@@ -38,6 +38,9 @@ class Network:
             self.duplicated += 1
             times.append(now + self._delay(rng))
         return times
+
+    def _heals(self, end: Principal) -> bool:
+        return not isinstance(end, int) or self._plan.is_core(end)
 
     def _link(self, source: Principal, target: Principal) -> random.Random:
         """What decides about packets on a link: one for all links, or one for each."""

@@ -64,6 +64,9 @@ class Plan:
     `service`: `module:Class`, none for the key-value service. `scripts` and `outbursts`, where
     they are none, are drawn from the seed and the counts (`explicit`). `per_link`: each link has
     a chance of its own, so that what is taken out of a plan leaves the other links as they were.
+    `core`: from `gst_ns` on only these replicas and the clients are well connected, and everything
+    else stays as bad as it was, for ever. `power_cycle`: in the end the power fails everywhere, and
+    everybody comes back and answers once more.
     """
 
     seed: int
@@ -89,6 +92,12 @@ class Plan:
     scripts: dict[ClientId, Script] | None = None
     outbursts: list[Outburst] | None = None
     per_link: bool = False
+    core: frozenset[ReplicaId] | None = None
+    power_cycle: bool = False
+
+    def is_core(self, replica: ReplicaId) -> bool:
+        """Whether the run ends only when this replica, if it is correct, has come along."""
+        return self.core is None or replica in self.core
 
 
 def explicit(plan: Plan) -> Plan:

@@ -10,6 +10,7 @@ import random
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -29,12 +30,14 @@ from pbft.testing.misfortunes import Misfortunes
 from pbft.testing.network import Network
 from pbft.testing.new_view_oracle import NewViewOracle
 from pbft.testing.observers import Observer
+from pbft.testing.oracles import every_oracle
 from pbft.testing.plan import Plan, draw, explicit, termination_bound_ns
 from pbft.testing.reference import check_answers
 from pbft.testing.subjects import subject
 from pbft.testing.tags import TagSigner, TagVerifier
 
 WALL = 1_700_000_000 * SECOND
+POWER_CUT_NS = SECOND // 10
 SETTLING_NS = 5 * SECOND
 """After the last answer, how long correct replicas may take to reach the same state."""
 MAX_EVENTS = 400_000
@@ -170,6 +173,8 @@ class Simulation:
         self.clients.schedule()
         try:
             settled = self._until_settled()
+            if settled and self.plan.power_cycle and not self.checkers.complaints:
+                settled = self._power_cycle()
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"robustness: {type(error).__name__} in {where.name}: {error}"
@@ -177,8 +182,22 @@ class Simulation:
             settled = False
         return self._report(settled)
 
+    def _power_cycle(self) -> bool:
+        """All lose power at one moment, come back from their disks, and answer every client once
+        more: nothing that was acknowledged may be gone (NL, CR10)."""
+        correct = [host for host in self.hosts if host.correct and self.plan.is_core(host.number)]
+        for host in correct:
+            self.misfortunes.crash(host)
+            self.at(self.now + POWER_CUT_NS, partial(self.misfortunes.restart, host))
+        dice = random.Random(f"power {self.plan.seed}")
+        for name, work in self.workloads.items():
+            work.once_more(self.subject.operation(dice))
+            self.at(self.now + 2 * POWER_CUT_NS, partial(self.clients.arrive, name, []))
+        return self._until_settled()
+
     def _until_settled(self) -> bool:
-        limit = self.plan.gst_ns + 3 * termination_bound_ns(self.plan) + SETTLING_NS
+        begin = max(self.now, self.plan.gst_ns)
+        limit = begin + 3 * termination_bound_ns(self.plan) + SETTLING_NS
         events, settled = 0, False
         while self._heap and self.now < limit and events < MAX_EVENTS and not settled:
             self.now, _, action = heapq.heappop(self._heap)
@@ -193,7 +212,7 @@ class Simulation:
         """Every correct client is done and every correct replica is up, equal and calm."""
         if self.now < self.plan.gst_ns or not all(w.done for w in self.workloads.values()):
             return False
-        correct = [host for host in self.hosts if host.correct]
+        correct = [host for host in self.hosts if host.correct and self.plan.is_core(host.number)]
         recovered = all(self.now > loss.recovered for loss in self.plan.losses)
         if not (recovered and all(host.up for host in correct)):
             return False
@@ -268,5 +287,5 @@ def simulate(seed: int, replicas: int = 4, traitors: int | None = None) -> Repor
 
 
 def run(plan: Plan, observers: Sequence[Observer] = ()) -> Report:
-    """Run a plan."""
-    return Simulation(plan, observers).run()
+    """Run a plan under every oracle."""
+    return Simulation(plan, [*every_oracle(), *observers]).run()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pbft.client_session import ClientSession
-from pbft.testing.scripts import Script
+from pbft.testing.scripts import Call, Script
 
 
 class Workload:
@@ -23,7 +23,8 @@ class Workload:
         """Of calls answered outside the order: the sequence number that they saw."""
         self.next_at = 0
         """When it calls again."""
-        self._script = script
+        self._calls = list(script.calls)
+        self._at_once = script.at_once
         self._reads = reads
 
     @property
@@ -33,16 +34,20 @@ class Workload:
 
     @property
     def _left(self) -> int:
-        return len(self._script.calls) - len(self.asked)
+        return len(self._calls) - len(self.asked)
+
+    def once_more(self, operation: bytes) -> None:
+        """One call after all others."""
+        self._calls.append(Call(operation, 0))
 
     def go_on(self, now: int) -> None:
         """Call as long as there is room, and it is time."""
         while self._left and now >= self.next_at and self._has_room():
-            each = self._script.calls[len(self.asked)]
+            each = self._calls[len(self.asked)]
             call = self.session.call(each.operation, read=self._reads(each.operation))
             self.asked[call] = now
             self.operations[call] = each.operation
             self.next_at = now + each.pause_ns
 
     def _has_room(self) -> bool:
-        return len(self.asked) - len(self.answers) < self._script.at_once
+        return len(self.asked) - len(self.answers) < self._at_once
