@@ -8,7 +8,7 @@ SOURCES := pbft crypto tests examples
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-system check format mutants failpoints garbage soak bench lock clean
+.PHONY: help setup demo test test-system check format mutants failpoints garbage soak campaign bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -61,6 +61,10 @@ garbage: $(READY)  ## ten million datagrams of garbage, and a minute of it at a 
 
 soak: $(READY)  ## long runs of kills and restarts under load, on real processes
 	$(BIN)/python -m tests.stress.soak $(ARGS)
+
+campaign: $(READY)  ## thousands of simulated runs, resumable (build/campaign.jsonl)
+	@mkdir -p build
+	$(BIN)/pbft campaign run --progress build/campaign.jsonl --keep build/failures $(ARGS)
 
 bench: $(READY)  ## throughput and latency, with their conditions
 	$(BIN)/pbft bench $(ARGS)

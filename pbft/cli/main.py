@@ -25,7 +25,7 @@ OK, FAILED, MISUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 
 COMMANDS = (
     *("init", "replica", "recover", "up", "status", "kv", "demo", "bench", "simulate"),
-    *("determinism", "verify-receipt"),
+    *("campaign", "determinism", "verify-receipt"),
 )
 
 

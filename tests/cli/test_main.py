@@ -18,12 +18,13 @@ from pbft.crypto.errors import KeyFileError
 from tests.cli.command import assert_refused, command, environment, pbft_command
 
 KV = ("put", "get", "cas", "scan", "delete")
+CAMPAIGN = ("run", "merge", "show")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_help_ends_with_the_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = name.split()
-    arguments = ["kv", "DIR", words[1]] if len(words) == 2 else words
+    arguments = ["kv", "DIR", *words[1:]] if words[:1] == ["kv"] and words[1:] else words
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--help"])
     assert ended.value.code == 0
@@ -32,7 +33,8 @@ def test_help_ends_with_the_example(name: str, capsys: pytest.CaptureFixture[str
 
 
 def test_every_command_has_an_example() -> None:
-    assert set(EXAMPLES) == {"", *COMMANDS, *(f"kv {operation}" for operation in KV)}
+    nested = {*(f"kv {each}" for each in KV), *(f"campaign {each}" for each in CAMPAIGN)}
+    assert set(EXAMPLES) == {"", *COMMANDS, *nested}
     for name, example in EXAMPLES.items():
         words = shlex.split(example)
         assert words[0] == "pbft"

@@ -1,0 +1,256 @@
+"""Thousands of runs as one thing: which there are, what is done already, and what they showed.
+
+A campaign is a list of cases, each a family of plans and a number in it. Its progress file holds a
+line for the campaign and one for each case that is done, so that it goes on where it was stopped,
+and so that shards of one campaign, run by different machines, are merged into one. A run that
+violates anything is kept as a plan.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from pbft.core.errors import ConfigurationError
+from pbft.testing.families import CONTROLS, FAMILIES, FLAGGED_WITHIN, plan_of
+from pbft.testing.observers import Observer
+from pbft.testing.simulator import run
+from pbft.testing.situations import SITUATIONS, Situations
+
+HOUR_NS = 3600 * 10**9
+RARE = 0.01
+"""A declared situation that occurs in a smaller part of the drawn runs has not been tested."""
+JUDGED_FROM = 1000
+"""Shares are judged in campaigns of at least so many runs."""
+CHUNK = 8
+MAX_LINE = 1 << 20
+FORMAT = 1
+
+
+class Size(Struct, frozen=True):
+    """How many runs of each family; `shard` of `shards`, from 1."""
+
+    runs: dict[str, int]
+    shard: int = 1
+    shards: int = 1
+    format: int = FORMAT
+
+
+class Case(Struct, frozen=True):
+    """One run."""
+
+    family: str
+    index: int
+
+
+class Outcome(Struct, frozen=True):
+    """What one run showed, as far as the campaign wants to know it."""
+
+    family: str
+    index: int
+    finished: bool
+    violations: list[str]
+    situations: list[str]
+    faults: dict[str, int]
+    operations: int
+    virtual_ns: int
+
+    @property
+    def bad(self) -> bool:
+        """Whether a run that should have held did not, or a control was not noticed."""
+        return bool(self.violations) or not self.finished
+
+
+def cases(size: Size) -> list[Case]:
+    """Those of the shard, families in turn, so that a part of a campaign is a small campaign."""
+    every = [Case(name, i) for name, count in size.runs.items() for i in range(count)]
+    every.sort(key=lambda case: (case.index / size.runs[case.family], case.family))
+    return every[size.shard - 1 :: size.shards]
+
+
+def judge(case: Case, keep: Path | None = None) -> Outcome:
+    """Run one case; where it is bad, keep its plan in the directory `keep`."""
+    watching = Situations()
+    observers: list[Observer] = [watching]
+    report = run(plan_of(case.family, case.index), observers)
+    outcome = Outcome(
+        case.family,
+        case.index,
+        report.finished,
+        report.violations,
+        sorted(watching.seen),
+        {name: count for name, count in report.faults.items() if count},
+        report.operations,
+        report.virtual_ns,
+    )
+    if keep is not None and outcome.bad and case.family not in CONTROLS:
+        _keep(case, report.violations, keep)
+    return outcome
+
+
+def _keep(case: Case, violations: list[str], keep: Path) -> None:
+    keep.mkdir(parents=True, exist_ok=True)
+    plan = plan_of(case.family, case.index)
+    name = f"{case.family.replace(' ', '-')}-{case.index}.json"
+    (keep / name).write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
+
+
+def judged(left: Sequence[Case], jobs: int, keep: Path | None) -> Iterator[Outcome]:
+    """The outcomes of all cases, in as many processes as asked for."""
+    if jobs == 1:
+        yield from (judge(case, keep) for case in left)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(partial(judge, keep=keep), left, chunksize=CHUNK)
+
+
+class Progress:
+    """The progress file of one campaign, or of one shard. Raises `ConfigurationError` where it is
+    that of another one."""
+
+    def __init__(self, path: Path, size: Size) -> None:
+        self.size = size
+        self.done: list[Outcome] = []
+        known = read(path) if path.exists() else None
+        if known is not None and known.size != size:
+            raise ConfigurationError(
+                f"{path} is the progress of another campaign: go on with the same sizes, or name"
+                " another file with --progress"
+            )
+        if known is not None:
+            self.done = known.outcomes
+            write(path, known)
+        else:
+            write(path, Kept(size, []))
+        self._file = path.open("ab")
+
+    def left(self) -> list[Case]:
+        """What is still to be run."""
+        done = {(each.family, each.index) for each in self.done}
+        return [case for case in cases(self.size) if (case.family, case.index) not in done]
+
+    def add(self, outcome: Outcome) -> None:
+        """One more case is done; a process that dies now has kept it."""
+        self.done.append(outcome)
+        self._file.write(msgspec.json.encode(outcome) + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Of the file."""
+        self._file.close()
+
+
+class Kept(Struct, frozen=True):
+    """What a progress file holds."""
+
+    size: Size
+    outcomes: list[Outcome]
+
+
+def read(path: Path) -> Kept:
+    """A progress file; a last line that was not finished is left out. Raises `ConfigurationError`
+    for anything else."""
+    outcomes: list[Outcome] = []
+    try:
+        with path.open("rb") as file:
+            size = msgspec.json.decode(file.readline(MAX_LINE), type=Size)
+            while line := file.readline(MAX_LINE):
+                if line.endswith(b"\n"):
+                    outcomes.append(msgspec.json.decode(line, type=Outcome))
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigurationError(f"{path} is not the progress of a campaign: {error}") from None
+    if size.format != FORMAT:
+        raise ConfigurationError(f"{path} was written by another version of pbft")
+    return Kept(size, outcomes)
+
+
+def write(path: Path, kept: Kept) -> None:
+    """A progress file in the place of what was there."""
+    lines = [msgspec.json.encode(each) for each in (kept.size, *kept.outcomes)]
+    scratch = path.with_name(path.name + ".new")
+    scratch.write_bytes(b"".join(line + b"\n" for line in lines))
+    os.replace(scratch, path)
+
+
+def merged(parts: Iterable[Kept]) -> Kept:
+    """The whole of several shards. Raises `ConfigurationError` where they are not of one
+    campaign."""
+    found: dict[tuple[str, int], Outcome] = {}
+    sizes: set[bytes] = set()
+    for part in parts:
+        whole = Size(part.size.runs)
+        sizes.add(msgspec.json.encode(whole))
+        found.update({(each.family, each.index): each for each in part.outcomes})
+    if len(sizes) != 1:
+        raise ConfigurationError("these are not shards of one campaign: their sizes differ")
+    return Kept(msgspec.json.decode(sizes.pop(), type=Size), list(found.values()))
+
+
+class Summary(Struct, frozen=True):
+    """What a campaign showed. `problems` is empty where it held."""
+
+    runs: dict[str, int]
+    missing: int
+    operations: int
+    simulated_hours: float
+    faults_per_run: dict[str, float]
+    situations: dict[str, float]
+    """The part of the drawn runs in which each occurred."""
+    controls: dict[str, int | None]
+    """The first case of each control that was flagged; none where no case was."""
+    problems: list[str]
+
+
+def summary(kept: Kept) -> Summary:
+    """Of all that is done."""
+    plain = [each for each in kept.outcomes if each.family not in CONTROLS]
+    drawn = [each for each in plain if FAMILIES[each.family].drawn]
+    faults: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
+    for outcome in drawn:
+        faults.update(outcome.faults)
+        seen.update(outcome.situations)
+    count = max(len(drawn), 1)
+    shares = {name: seen[name] / count for name in SITUATIONS}
+    controls = {name: _flagged(kept, name) for name in CONTROLS if kept.size.runs.get(name)}
+    missing = len(cases(kept.size)) - len(kept.outcomes)
+    return Summary(
+        dict(sorted(Counter(each.family for each in kept.outcomes).items())),
+        missing,
+        sum(each.operations for each in plain),
+        sum(each.virtual_ns for each in plain) / HOUR_NS,
+        {name: total / count for name, total in sorted(faults.items())},
+        shares,
+        controls,
+        list(_problems(plain, shares, controls, len(drawn), missing)),
+    )
+
+
+def _problems(
+    plain: list[Outcome],
+    shares: dict[str, float],
+    controls: dict[str, int | None],
+    drawn: int,
+    missing: int,
+) -> Iterator[str]:
+    for each in plain:
+        if each.bad:
+            what = each.violations[0] if each.violations else "did not finish"
+            yield f"{each.family} {each.index}: {what}"
+    for name, first in controls.items():
+        if first is None and not missing:
+            yield f"the control {name!r} was not flagged in {FLAGGED_WITHIN} cases"
+    for name, share in shares.items():
+        if drawn >= JUDGED_FROM and share < RARE:
+            yield f"the situation {name!r} occurred in {share:.2%} of the drawn runs"
+
+
+def _flagged(kept: Kept, control: str) -> int | None:
+    how: Callable[[Outcome], bool] = CONTROLS[control].flags
+    found = [each.index for each in kept.outcomes if each.family == control and how(each)]
+    return min(found, default=None)

@@ -1,0 +1,39 @@
+"""The campaign from a shell: its examples, shards that become one, and what is refused."""
+
+import json
+import shlex
+from pathlib import Path
+
+from pbft.cli.examples import EXAMPLES
+from tests.cli.command import assert_refused, pbft_command
+
+
+def test_the_examples_run_as_they_stand(tmp_path: Path) -> None:
+    for name in ("campaign", "campaign run", "campaign merge", "campaign show"):
+        done = pbft_command(*shlex.split(EXAMPLES[name])[1:], cwd=tmp_path, timeout=120)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        if "--json" in EXAMPLES[name]:
+            told = json.loads(done.stdout)
+            assert told["problems"] == []
+            assert told["missing"] == 5
+        else:
+            assert done.stdout.splitlines()[-1] == "it held"
+
+
+def test_the_progress_of_another_campaign_is_not_gone_on_with(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"runs": {"seeds": 7}}\n')
+    done = pbft_command(
+        *("campaign", "run", "--seeds", "1", "--controls", "0", "--progress", "p.jsonl"),
+        cwd=tmp_path,
+    )
+    assert_refused(done, "progress of another campaign")
+
+
+def test_what_is_no_progress_is_said(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text("hello\n")
+    assert_refused(pbft_command("campaign", "show", "p.jsonl", cwd=tmp_path), "not the progress")
+
+
+def test_a_campaign_of_nothing_is_refused(tmp_path: Path) -> None:
+    done = pbft_command("campaign", "run", "--seeds", "0", "--controls", "0", cwd=tmp_path)
+    assert_refused(done, "shows nothing")
