@@ -1,9 +1,10 @@
 """A client that asks for far too much is served, but keeps nobody busy and gets nobody blamed."""
 
-from pbft.core.effects import ViewChangeStarted
-from pbft.core.messages import Proposal, Request
+from pbft.core.effects import Effects, ViewChangeStarted
+from pbft.core.ids import SECOND
+from pbft.core.messages import PrePrepare, Proposal, Request
 from pbft.core.state.requests import REQUESTS_PER_CLIENT
-from pbft.core.wire import decode_batch
+from pbft.core.wire import decode_batch, decode_signed
 from tests.core.lab import Lab, of_type
 
 FLOOD = range(1, 3 * REQUESTS_PER_CLIENT)
@@ -44,7 +45,32 @@ def test_no_batch_is_made_for_a_greedy_client_while_another_is_under_way() -> No
     assert len(of_type(lab.feed(lab.request(1, client="alice")), Proposal)) == 1
 
 
-def test_a_backup_does_not_pass_a_flood_on() -> None:
+def agreed(lab: Lab, effects: Effects) -> Effects:
+    """The others decide what the primary has just proposed; what it does next."""
+    (proposal,) = of_type(effects, Proposal)
+    assert isinstance(proposal, Proposal)
+    pp = decode_signed(proposal.pre_prepare)
+    assert isinstance(pp, PrePrepare)
+    votes = (lab.prepare, lab.commit)
+    return lab.feed(*(vote(r, 0, pp.sequence, pp.digest) for vote in votes for r in (1, 2, 3)))
+
+
+def test_while_others_ask_a_flood_goes_along_with_them_and_has_no_batch_of_its_own() -> None:
+    lab = Lab(me=0)
+    again = agreed(lab, lab.feed(*(lab.request(t, client="bob") for t in FLOOD)))
+    assert len(of_type(again, Proposal)) == 1
+    both = agreed(lab, again)
+    along = lab.feed(lab.request(1, client="alice"))
+    assert len(of_type(both, Proposal)) == 1
+    agreed(lab, both)
+    assert of_type(agreed(lab, along), Proposal) == []
+    assert lab.replica.status().executed == 4
+    assert len(of_type(lab.idle(lab.config.request_timeout_ns / SECOND / 2), Proposal)) == 1
+
+
+def test_a_backup_passes_a_flood_on_one_by_one() -> None:
     lab = Lab(me=1)
     effects = lab.feed(*(lab.request(timestamp, client="bob") for timestamp in FLOOD))
     assert of_type(effects, Request) == []
+    passed = of_type(lab.idle(lab.config.status_interval_ns / SECOND), Request)
+    assert {each.timestamp for each in passed if isinstance(each, Request)} == {1}

@@ -220,7 +220,7 @@ def propose(state: ReplicaState, turn: Turn) -> bool:
     log = state.log
     if not (state.voting and state.views.active and state.is_primary):
         return False
-    if not performance.has_room(state):
+    if not performance.has_room(state, turn.now.monotonic):
         return False
     if not state.requests.unproposed and not recovery.null_is_due(state):
         return False
@@ -234,6 +234,7 @@ def propose(state: ReplicaState, turn: Turn) -> bool:
     slot = log.slot(pp.message.sequence)
     slot.pre_prepare = pp
     slot.voted = True
+    performance.led(state, turn, body)
     references.keep(state, body, slot.sequence)
     turn.record(Accepted(pp.raw, body.raw, body.beside))
     turn.broadcast(Proposal(pp.raw, body.raw))

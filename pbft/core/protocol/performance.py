@@ -26,14 +26,23 @@ QUICK_TURNS = 64
 EVERYBODY = ""
 
 
-def has_room(state: ReplicaState) -> bool:
+def has_room(state: ReplicaState, now: int) -> bool:
     """Whether the primary may propose: the pipeline and the window have room (§4.2). For greedy
-    clients alone, nothing else may be under way: they keep nobody busy."""
+    clients alone, nothing else may be under way, nor have been of late: they keep nobody busy, and
+    go along with what others ask."""
     log, unproposed = state.log, state.requests.unproposed
     in_flight = log.next_sequence - 1 - max(state.executed, log.low_watermark)
     patient = bool(unproposed) and all(state.requests.greedy(client) for client, _ in unproposed)
+    if patient and now < state.pace.others_at + state.config.request_timeout_ns // EXPECTED_PART:
+        return False
     most = 1 if patient else state.config.pipeline
     return in_flight < most and log.next_sequence <= state.high_watermark
+
+
+def led(state: ReplicaState, turn: Turn, body: Body) -> None:
+    """As primary, note that a batch of clients that are not greedy is on its way."""
+    if not all(state.requests.greedy(each.message.client) for each in body.requests):
+        state.pace.others_at = turn.now.monotonic
 
 
 def proposed(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) -> None:
@@ -74,7 +83,7 @@ def watch(state: ReplicaState, turn: Turn) -> bool:
     oldest = requests.oldest()
     if oldest is not None:
         requests.expect(oldest, now)
-    if requests.unproposed and has_room(state):
+    if requests.unproposed and has_room(state, now):
         _next_batch_is_due(state, now)
     return False
 

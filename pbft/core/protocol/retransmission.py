@@ -8,13 +8,14 @@ VIEW-CHANGE, its own votes, verbatim. All that one interval may cost per peer is
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from pbft.core.ids import Digest, Principal, ReplicaId, SequenceNumber
+from pbft.core.ids import ClientId, Digest, Principal, ReplicaId, SequenceNumber
 from pbft.core.messages import (
     BatchBody,
     Decision,
     FetchBatch,
     LinkMessage,
     Proposal,
+    Request,
     Signable,
     Signed,
     StableProof,
@@ -76,6 +77,16 @@ def tick(state: ReplicaState, turn: Turn) -> None:
     _reforward(state, turn)
 
 
+def _passed_on(state: ReplicaState) -> Iterator[Signed[Request]]:
+    """What waits, oldest first; of a greedy client one request, so that all are ordered in time."""
+    served: set[ClientId] = set()
+    for (client, _), request in state.requests.waiting.items():
+        if client not in served:
+            yield request
+        if state.requests.greedy(client):
+            served.add(client)
+
+
 def fetch(state: ReplicaState, turn: Turn) -> bool:
     """Ask everybody for the bodies we lack: at least one correct replica holds each (T20). Large
     requests are asked of one after another."""
@@ -101,8 +112,7 @@ def fetch_again(state: ReplicaState, turn: Turn) -> None:
 def _reforward(state: ReplicaState, turn: Turn) -> None:
     """Requests that a client may have told only us go to all, so that f+1 wait for them (CL3): a
     large one only where it has been the oldest for half of T."""
-    waiting = (r for key, r in state.requests.waiting.items() if not state.requests.greedy(key[0]))
-    for request in list(islice(waiting, REFORWARDED_PER_TICK)):
+    for request in list(islice(_passed_on(state), REFORWARDED_PER_TICK)):
         if not references.is_large(state, request):
             turn.forward(turn.peers, request.message, request.raw)
     oldest, (head, ticks) = state.requests.oldest(), state.peers.head

@@ -26,5 +26,7 @@ class Pace:
     replaced: int = 0
     """Primaries replaced for slowness since one was quick: with f+1 in a row, one was correct and
     too much was expected."""
+    others_at: int = -(2**63)
+    """When we last proposed, as primary, what a client asked that is not greedy (monotonic ns)."""
     quick: int = 0
     """Turns in a row in which all was served well within what is expected."""
