@@ -7,7 +7,7 @@ from tests.architecture.modules import Module, calls, imports, within, within_an
 
 MAX_FUNCTION_LINES = 70
 MAX_FILE_LINES = 400
-MAX_CORE_LINES = 5_450
+MAX_CORE_LINES = 5_800
 
 UNSAFE_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "cloudpickle"})
 UNSAFE_CALLS = frozenset({"eval", "exec", "compile"})
