@@ -8,7 +8,7 @@ SOURCES := pbft crypto tests examples
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-system check format mutants failpoints garbage soak campaign bench lock clean
+.PHONY: help setup demo test test-system check format mutants mutant-score failpoints garbage soak campaign bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ format: $(READY)  ## rewrite the sources in the house's format
 
 mutants: $(READY)  ## show that each trap's test fails when its rule is removed
 	$(BIN)/python -m tests.mutants.run
+
+mutant-score: $(READY)  ## after how many seeds the random generator alone notices each mutant
+	$(BIN)/python -m tests.mutants.chance $(ARGS)
 
 failpoints: $(READY)  ## stop replicas at every boundary between durable and sent (ARGS=6 times each)
 	$(BIN)/python -m tests.simulation.failpoints $(or $(ARGS),6)

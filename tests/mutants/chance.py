@@ -1,0 +1,163 @@
+"""How soon the random generator alone notices each mutant: `make mutant-score`.
+
+A mutant that only its own test kills marks a blind spot of the generator. Each mutant whose file a
+simulation executes has a copy of the sources of its own; there seeds of the campaign's drawn family
+run until one is bad: something violated, no end, an exception, or a hang. The mutants go through the
+seeds in rounds, so that a part of the work says something about all; what is done is kept in
+`build/mutant-score.jsonl`, one line per mutant and round, and not done again.
+
+    python -m tests.mutants.chance [--seeds N] [--jobs J] [--table FILE] [NAME ...]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from pbft.testing.campaign import Case, judge
+from tests.mutants.catalogue import MUTANTS
+from tests.mutants.mutant import Mutant
+from tests.mutants.run import ROOT, copy_sources, select
+
+FAMILY = "seeds"
+ROUNDS = (32, 128, 1000)
+"""The seeds that each round ends with."""
+SECONDS_PER_SEED = 20
+REACHED = ("pbft/core/", "crypto/trie.py", "crypto/leaves.py", "crypto/graft.py", "pbft/client_")
+UNREACHED = ("pbft/client_lock.py",)
+KEPT = ROOT / "build" / "mutant-score.jsonl"
+
+
+class Hunt(msgspec.Struct, frozen=True):
+    """What the seeds below `until` showed of one mutant: the first bad one, and why."""
+
+    name: str
+    change: str
+    """The text that the mutant has instead: another mutant of this name is another one."""
+    until: int
+    killed_at: int | None
+    by: str = ""
+
+
+def reached(mutant: Mutant) -> bool:
+    """Whether a simulation executes the file that it changes."""
+    return mutant.path.startswith(REACHED) and mutant.path not in UNREACHED
+
+
+def hunted(mutant: Mutant, first: int, until: int) -> Hunt:
+    """Run the seeds from `first` on, below `until`, against a copy with the mutant."""
+    with tempfile.TemporaryDirectory(prefix="pbft-mutant-") as folder:
+        copy = Path(folder)
+        copy_sources(copy)
+        mutant.apply(copy)
+        command = [sys.executable, "-m", "tests.mutants.chance", "--hunt", str(first), str(until)]
+        environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+        limit = SECONDS_PER_SEED * (until - first)
+        try:
+            done = subprocess.run(
+                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=limit
+            )
+        except subprocess.TimeoutExpired as late:
+            said = (late.stdout or b"").decode().splitlines()
+            return Hunt(mutant.name, mutant.new, until, first + len(said), "hangs")
+    lines = done.stdout.splitlines()
+    if done.returncode == 0:
+        return Hunt(mutant.name, mutant.new, until, None)
+    why = lines[-1] if done.returncode == 1 and lines else done.stderr.strip()[-200:]
+    return Hunt(mutant.name, mutant.new, until, first + max(len(lines) - 1, 0), why)
+
+
+def hunt(first: int, until: int) -> int:
+    """In the copy: a line for each seed, the last with what is bad about it."""
+    for index in range(first, until):
+        outcome = judge(Case(FAMILY, index))
+        if outcome.bad:
+            print((outcome.violations or ["did not finish"])[0], flush=True)
+            return 1
+        print(index, flush=True)
+    return 0
+
+
+def known(path: Path) -> dict[tuple[str, str], Hunt]:
+    """The furthest round of each mutant that is kept."""
+    found: dict[tuple[str, str], Hunt] = {}
+    if path.exists():
+        for line in path.read_bytes().splitlines():
+            each = msgspec.json.decode(line, type=Hunt)
+            found[each.name, each.change] = each
+    return found
+
+
+def score(mutants: Sequence[Mutant], seeds: int, jobs: int) -> list[Hunt]:
+    """All rounds up to `seeds`, what is kept left out."""
+    KEPT.parent.mkdir(exist_ok=True)
+    done = known(KEPT)
+    for until in [*(each for each in ROUNDS if each < seeds), seeds]:
+        left = [m for m in mutants if _goes_on(done.get((m.name, m.new)), until)]
+        starts = [getattr(done.get((m.name, m.new)), "until", 0) for m in left]
+        with ThreadPoolExecutor(jobs) as pool, KEPT.open("ab") as file:
+            for each in pool.map(hunted, left, starts, [until] * len(left)):
+                done[each.name, each.change] = each
+                file.write(msgspec.json.encode(each) + b"\n")
+                file.flush()
+                print(_line(each), flush=True)
+    return [done[m.name, m.new] for m in mutants]
+
+
+def _goes_on(before: Hunt | None, until: int) -> bool:
+    return before is None or (before.killed_at is None and before.until < until)
+
+
+def _line(each: Hunt) -> str:
+    told = f"seed {each.killed_at}" if each.killed_at is not None else f"not in {each.until}"
+    return f"{told:<14} {each.name:<56} {each.by[:90]}"
+
+
+def table(hunts: Iterable[Hunt], mutants: Sequence[Mutant]) -> str:
+    """The kill matrix, in Markdown."""
+    found = {(each.name, each.change): each for each in hunts}
+    rows = []
+    for mutant in mutants:
+        each = found.get((mutant.name, mutant.new))
+        told = "not run in a simulation" if each is None else f"not in {each.until} seeds"
+        if each is not None and each.killed_at is not None:
+            told = f"after {each.killed_at + 1}: {each.by.replace('|', '/')[:70]}"
+        test = mutant.tests[0].rpartition("/")[2]
+        rows.append(f"| {mutant.name} | `{mutant.path}` | `{test}` | {told} |")
+    killed = sum(each.killed_at is not None for each in found.values())
+    head = f"{killed} of {len(found)} mutants that a simulation executes are noticed by chance."
+    columns = (
+        "| mutant | in | killed by its test | by the generator alone |\n| --- | --- | --- | --- |"
+    )
+    return "\n".join([head, "", columns, *rows, ""])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 once all rounds are done; 1, in a copy, where a seed is bad."""
+    parser = argparse.ArgumentParser(description="seeds until each mutant is noticed by chance")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seeds", type=int, default=ROUNDS[-1])
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--table", type=Path)
+    parser.add_argument("--hunt", type=int, nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args(arguments)
+    if args.hunt:
+        return hunt(*args.hunt)
+    mutants = select(args.names)
+    hunts = score([each for each in mutants if reached(each)], args.seeds, args.jobs)
+    killed = sum(each.killed_at is not None for each in hunts)
+    print(f"{killed} of {len(hunts)} mutants noticed by chance within {args.seeds} seeds")
+    if args.table:
+        text = args.table.read_text(encoding="utf-8").partition("<!-- generated -->")[0]
+        args.table.write_text(text + "<!-- generated -->\n\n" + table(hunts, MUTANTS), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
