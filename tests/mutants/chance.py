@@ -2,7 +2,7 @@
 
 A mutant that only its own test kills marks a blind spot of the generator. Each mutant whose file a
 simulation executes has a copy of the sources of its own; there seeds of the campaign's drawn family
-run until one is bad: something violated, no end, an exception, or a hang. The mutants go through the
+run until one is bad: something violated, no end, an exception, or a hang. All go through the
 seeds in rounds, so that a part of the work says something about all; what is done is kept in
 `build/mutant-score.jsonl`, one line per mutant and round, and not done again.
 
