@@ -14,7 +14,7 @@ from pbft.core.authentication import Authentication, Signer, Verifier
 from pbft.core.config import Configuration
 from pbft.core.effects import Effects, Evidence
 from pbft.core.errors import DecodeError
-from pbft.core.ids import Instant, Packet, ReplicaId
+from pbft.core.ids import Instant, Packet, ReplicaId, account
 from pbft.core.ingress import BadRequestError, DropError, Ingress
 from pbft.core.messages import AnyMessage, Commit, Decision, Prepare, Proposal
 from pbft.core.protocol import (
@@ -32,7 +32,7 @@ from pbft.core.protocol import (
 )
 from pbft.core.records import AnyRecord
 from pbft.core.restore import restore
-from pbft.core.service import Service
+from pbft.core.service import Guard, Service
 from pbft.core.state.machine import Machine
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.status import ReplicaStatus
@@ -94,7 +94,7 @@ class Replica:
     """One replica of the cluster, honest by construction: misbehaviour is built around it.
 
     It votes only once a quorum, itself included, has shown no vote of its own that is not in
-    `records`. Raises `RecordError` where records contradict each other or the cluster.
+    `records`. `guard` says what each client may call. Raises `RecordError` where records contradict each other or the cluster.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class Replica:
         signer: Signer,
         verifier: Verifier,
         service: Service,
+        guard: Guard | None = None,
         records: Sequence[AnyRecord] = (),
         now: Instant,
     ) -> None:
@@ -113,7 +114,7 @@ class Replica:
         self.number = replica
         self.authentication = authentication
         self._ingress = Ingress(config, authentication)
-        self._state = ReplicaState(config, replica, authentication, Machine(service))
+        self._state = ReplicaState(config, replica, authentication, Machine(service, guard))
         restore(self._state, self._ingress, records)
         self._again = False
         deadlines.settle(self._state, Turn(now, self._state.others))
@@ -123,7 +124,7 @@ class Replica:
         turn = Turn(now, self._state.others)
         nuisance = turn.effects.nuisance
         for packet in packets:
-            if nuisance and nuisance.get(packet.peer, 0) > NUISANCE_PER_TURN_US:
+            if nuisance and nuisance.get(account(packet.peer), 0) > NUISANCE_PER_TURN_US:
                 self._state.drops["too much of no use in one turn"] += 1
             else:
                 self._absorb(turn, packet)
