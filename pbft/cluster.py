@@ -196,7 +196,7 @@ class Cluster:
             identity = keyfiles.load_identity(path, passphrase)
         except KeyFileError as error:
             raise ConfigurationError(str(error)) from None
-        if Keys(identity.signing.public, identity.link.public) != public:
+        if Keys(identity.signing.public, identity.link.public) != public or identity.ticket:
             raise ConfigurationError(
                 f"{path} does not hold the keys that cluster.toml names for {name}: one of the two"
                 " belongs to another cluster"

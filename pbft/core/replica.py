@@ -94,7 +94,8 @@ class Replica:
     """One replica of the cluster, honest by construction: misbehaviour is built around it.
 
     It votes only once a quorum, itself included, has shown no vote of its own that is not in
-    `records`. `guard` says what each client may call. Raises `RecordError` where records contradict each other or the cluster.
+    `records`. `guard` says what each client may call. Raises `RecordError` where records contradict
+    each other or the cluster.
     """
 
     def __init__(
