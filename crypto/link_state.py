@@ -9,8 +9,9 @@ from pbft.crypto.noise import KK
 from pbft.crypto.sessions import Session
 
 Address: TypeAlias = tuple[str, int]
-Admit: TypeAlias = Callable[[bytes, int], tuple[str, bytes] | None]
-"""Judges a ticket at a time (monotonic ns): the name and the X25519 key of its guest, or none."""
+Admit: TypeAlias = Callable[[bytes, Address, int], tuple[str, bytes] | None]
+"""Judges a ticket that came from an address, at a time (monotonic ns): the name and the X25519 key
+of its guest, or none."""
 
 
 @dataclass(frozen=True, slots=True)

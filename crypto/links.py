@@ -288,7 +288,7 @@ class Links:
         if not self._cookies.prove(datagram[5:21], address, now):
             answer = bytes([COOKIE]) + datagram[1:5] + self._cookies.make(address)
             return Received(outgoing=(Outgoing(address, answer),))
-        known = self._known(peer, ticket, now)
+        known = self._known(peer, ticket, address, now)
         if known is None:
             return Received(drop=Drop.UNKNOWN_PEER)
         peer, public = known
@@ -305,10 +305,12 @@ class Links:
         answer = self._response_datagram(index, datagram[1:5], second)
         return Received(outgoing=(Outgoing(address, answer),))
 
-    def _known(self, peer: str, ticket: bytes, now: int) -> tuple[str, bytes] | None:
+    def _known(
+        self, peer: str, ticket: bytes, address: Address, now: int
+    ) -> tuple[str, bytes] | None:
         """The name and static key of whoever has introduced itself."""
-        if ticket:
-            return self._admit(ticket, now) if self._admit is not None else None
+        if ticket and self._admit is not None:
+            return self._admit(ticket, address, now)
         return peer, self._links[peer].public
 
     def _response_datagram(self, index: int, remote: bytes, second: bytes) -> bytes:

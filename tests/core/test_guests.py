@@ -137,12 +137,12 @@ def test_a_hundred_thousand_tickets_of_strangers_leave_nothing_behind() -> None:
     raw = lab.tickets[lab.admit(0)]
     one = judge(lab)
     for number in range(1000):
-        assert one.ticket(raw[:-8] + number.to_bytes(8, "big")) is None
+        assert one.ticket(raw[:1] + number.to_bytes(8, "big") + raw[9:]) is None
     for number in range(100_000):
         stranger = Ticket(f"stranger-{number}", 0, bytes(32), bytes(32), ("*",), 0)
         assert one.ticket(raw[:65] + encode_body(stranger)) is None
     assert (len(one._recent), len(one._older)) == (0, 0)
-    assert one.checks <= 1000
+    assert one.checks == 1000
 
 
 def test_the_service_learns_who_asked_and_under_which_ticket() -> None:
