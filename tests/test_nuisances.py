@@ -1,6 +1,6 @@
 """Who makes us work for nothing is charged for it, and is not heard while it owes (FL5)."""
 
-from pbft.core.ids import SECOND
+from pbft.core.ids import SECOND, Packet
 from pbft.core.messages import Commit, StableProof, Status
 from pbft.core.replica import NUISANCE_PER_TURN_US
 from pbft.core.wire import batch_digest
@@ -104,3 +104,26 @@ def test_in_one_turn_nobody_gets_more_than_a_share() -> None:
     dropped = lab.replica.status().drops["too much of no use in one turn"]
     assert dropped > 500
     assert effects.nuisance[3] < 2 * NUISANCE_PER_TURN_US
+
+
+def test_the_guests_of_one_admitter_have_one_allowance_and_it_has_its_own() -> None:
+    nuisances = Nuisances()
+    for slot in range(64):
+        nuisances.charge(f"alice/{slot}", NUISANCE_BURST_US // 60, SECOND)
+    nuisances.charge("alice", 5, SECOND)
+    nuisances.charge("bob/0", 5, SECOND)
+    assert nuisances.shunned(SECOND) == {"alice/"}
+
+
+def test_in_one_turn_all_guests_of_one_get_no_more_than_a_share() -> None:
+    lab = Lab(me=1)
+    packets = []
+    for slot in range(4):
+        guest = lab.admit(slot)
+        raw = lab.request(1, client=guest).raw
+        forged = (raw[:1] + number.to_bytes(64, "big") + raw[65:] for number in range(100))
+        packets += [Packet(guest, each) for each in forged]
+    effects = lab.replica.receive(packets, lab.instant)
+    assert effects.nuisance.keys() == {"alice/"}
+    assert effects.nuisance["alice/"] < 2 * NUISANCE_PER_TURN_US
+    assert lab.replica.status().drops["too much of no use in one turn"] > 300
