@@ -30,7 +30,7 @@ succeeds. Only who sees our datagrams can say it at all: index and counter must 
 *Addresses* are learned from authentic transport datagrams alone, and only from the newest one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -143,10 +143,10 @@ class Links:
             link.unheard_since = now
         return Outgoing(link.address, link.current.seal(plaintext))
 
-    def indexes(self, without: Callable[[str], bool]) -> frozenset[int]:
+    def indexes(self, without: Collection[str] = ()) -> frozenset[int]:
         """What datagrams to us may name: sessions, at either end, and our handshakes; but none of
         the sessions of the peers `without`."""
-        sessions = [each for each in self._sessions.values() if not without(each.peer)]
+        sessions = [each for each in self._sessions.values() if each.peer not in without]
         found = {each.index for each in sessions} | {each.remote_index for each in sessions}
         shakes = (link.handshake for link in self._links.values())
         return frozenset(found | {each.index for each in shakes if each is not None})
@@ -301,7 +301,8 @@ class Links:
         second = noise.write_second(self._payload)
         remote = int.from_bytes(datagram[1:5], "big")
         session = Session(peer, index, remote, noise.split(), confirmed=False)
-        self._keep_pending(self._links.setdefault(peer, Link(public)), session)
+        link = self._links.setdefault(peer, Link(public))
+        self._keep_pending(link, session)
         answer = self._response_datagram(index, datagram[1:5], second)
         return Received(outgoing=(Outgoing(address, answer),))
 

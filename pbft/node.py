@@ -108,7 +108,7 @@ class Node:
         self._alarm: Alarm | None = None
         self._outbox = Outbox(self._store, self._ring)
         self._heard: list[Packet] = []
-        self._nuisances = Nuisances()
+        self._nuisances = Nuisances(cluster.admits)
         self._ends: tuple[Endpoint, ...] = ()
         self.serving = asyncio.Event()
         """Set once both sockets are bound."""

@@ -108,4 +108,4 @@ class Effects(Struct):
     events: list[Event] = []
     evidence: list[Evidence] = []
     nuisance: dict[Principal, int] = {}
-    """What messages of no use have cost, about, by the account of who sent them (us)."""
+    """What messages of no use have cost, about, by who sent them (us)."""

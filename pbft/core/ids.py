@@ -47,9 +47,3 @@ RequestKey: TypeAlias = tuple[ClientId, Timestamp]
 def admitter(client: ClientId) -> ClientId:
     """The client of the cluster file that answers for `client`: itself, or who admitted it."""
     return client.partition("/")[0]
-
-
-def account(peer: Principal) -> Principal:
-    """Whose allowance `peer` spends when it is a nuisance: the guests of one admitter have one
-    together, apart from their admitter's own."""
-    return peer if isinstance(peer, int) or "/" not in peer else admitter(peer) + "/"

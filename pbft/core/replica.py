@@ -14,7 +14,7 @@ from pbft.core.authentication import Authentication, Signer, Verifier
 from pbft.core.config import Configuration
 from pbft.core.effects import Effects, Evidence
 from pbft.core.errors import DecodeError
-from pbft.core.ids import Instant, Packet, ReplicaId, account
+from pbft.core.ids import Instant, Packet, ReplicaId
 from pbft.core.ingress import BadRequestError, DropError, Ingress
 from pbft.core.messages import AnyMessage, Commit, Decision, Prepare, Proposal
 from pbft.core.protocol import (
@@ -125,7 +125,7 @@ class Replica:
         turn = Turn(now, self._state.others)
         nuisance = turn.effects.nuisance
         for packet in packets:
-            if nuisance and nuisance.get(account(packet.peer), 0) > NUISANCE_PER_TURN_US:
+            if nuisance and nuisance.get(packet.peer, 0) > NUISANCE_PER_TURN_US:
                 self._state.drops["too much of no use in one turn"] += 1
             else:
                 self._absorb(turn, packet)

@@ -1,7 +1,7 @@
 """One turn in the making: the time it happens at, and the effects that rules append to."""
 
 from pbft.core.effects import Effects, Event, Evidence, Send
-from pbft.core.ids import Instant, Principal, ReplicaId, account
+from pbft.core.ids import Instant, Principal, ReplicaId
 from pbft.core.messages import AnyMessage, LinkMessage, Signable, Signed
 from pbft.core.records import AnyRecord
 from pbft.core.wire import encode_link
@@ -51,8 +51,8 @@ class Turn:
 
     def charge(self, peer: Principal, cost_us: int) -> None:
         """Note what `peer` made us do for nothing."""
-        nuisance, payer = self.effects.nuisance, account(peer)
-        nuisance[payer] = nuisance.get(payer, 0) + cost_us
+        nuisance = self.effects.nuisance
+        nuisance[peer] = nuisance.get(peer, 0) + cost_us
 
     def blame(self, evidence: Evidence) -> None:
         """Report what convicts a replica."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pbft.core.errors import ConfigurationError
-from pbft.core.ids import MILLISECOND, SECOND, Principal, account
+from pbft.core.ids import MILLISECOND, SECOND
 from pbft.crypto.link_state import Admit
 from pbft.crypto.links import SEAL_OVERHEAD, Drop, Links, Outgoing
 from pbft.crypto.noise import LinkPrivateKey
@@ -90,8 +90,8 @@ class Endpoint:
         """When gaps are to be asked about, or what was sent grows old."""
         self._send_at: int | None = None
         """When the pace lets more of a large message go."""
-        self.shunned: frozenset[Principal] = frozenset()
-        """Accounts of peers whose datagrams are dropped unopened, for now."""
+        self.shunned: frozenset[str] = frozenset()
+        """Peers whose datagrams are dropped unopened, for now."""
         self.nuisance: Counter[str] = Counter()
         """What their frames have cost for nothing, by peer (us): whoever shuns empties it."""
         self.mismatched: set[str] = set()
@@ -204,7 +204,7 @@ class Endpoint:
         arrivals: list[Arrival] = []
         receive = self._links.receive
         for data, address in self._socket.take(most):
-            if self.shunned and self._is_shunned(self._links.claimed(data)):
+            if self.shunned and self._links.claimed(data) in self.shunned:
                 self._drops["datagram of a peer that is a nuisance"] += 1
                 self._gate.useless()
                 continue
@@ -216,11 +216,8 @@ class Endpoint:
             elif received.plaintext is not None and received.peer is not None:
                 self._unpack(arrivals, received.peer, received.plaintext, now)
         if self._gate.look(now):
-            self._gate.close(self._links.indexes(without=self._is_shunned))
+            self._gate.close(self._links.indexes(without=self.shunned))
         return arrivals
-
-    def _is_shunned(self, peer: str | None) -> bool:
-        return peer is not None and account(peer) in self.shunned
 
     def _count(self, drop: Drop, peer: str | None) -> None:
         self._drops[drop.value] += 1
@@ -279,7 +276,7 @@ class Endpoint:
     def _tend(self, now: int) -> None:
         """Ask each peer for what is missing; forget what was sent long ago."""
         self._tend_at = None
-        for peer in [each for each in self._reassembly if self._is_shunned(each)]:
+        for peer in self.shunned & self._reassembly.keys():
             del self._reassembly[peer]  # what it began, it does not finish
         for peer, reassembly in self._reassembly.items():
             questions = reassembly.ask(now)
