@@ -111,7 +111,7 @@ def test_a_guest_may_what_its_ticket_and_its_admitter_may(tmp_path: Path) -> Non
         save_identity(directory / KEYS / "wide.pem", forged)
         admit(directory, "narrow", 0, "total")
         admit(directory, "late", 2, until=time.time_ns() - SECOND)
-        async with running(*banks(cluster, identities)):
+        async with asyncio.timeout(60), running(*banks(cluster, identities)):
             for name, allowed in (("narrow", True), ("wide", False), ("late", False)):
                 async with Client(directory, identity=name) as client:
                     bank = RemoteBank(client)

@@ -32,7 +32,7 @@ from pbft.core.messages import (
 )
 from pbft.core.records import AnyRecord, Began
 from pbft.core.replica import Replica
-from pbft.core.service import Context, State
+from pbft.core.service import Context, Guard, State
 from pbft.core.wire import batch_digest, encode_body, encode_link
 from pbft.crypto.signing import SigningKey
 from pbft.journal import Put, read, writes
@@ -102,6 +102,7 @@ class Lab:
             p: Authentication(self.config.cluster_id, key, verifier) for p, key in keys.items()
         }
         self.tickets: dict[str, bytes] = {}
+        self.guard: Guard | None = None
         self.service = Journal()
         self.records: list[AnyRecord] = list(records)
         self.sent: list[AnyMessage] = []
@@ -116,6 +117,7 @@ class Lab:
             signer=self.keys[self.me],
             verifier=self.verifier,
             service=self.service,
+            guard=self.guard,
             records=self.records,
             now=self.instant,
         )

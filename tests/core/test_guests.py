@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from pbft.core.authentication import Authentication
+from pbft.core.errors import NotPermittedError
 from pbft.core.messages import Batch, Read, ReadReply, Reply, Request, Signed, Ticket
 from pbft.core.protocol.admission import refusal
-from pbft.core.service import Context
+from pbft.core.service import OK, REFUSED, Context
 from pbft.core.wire import batch_digest, encode_body
 from pbft.crypto.signing import SigningKey
 from tests.core.lab import CLUSTER, Journal, Lab, executed
@@ -200,6 +201,34 @@ def test_a_read_shows_the_ticket_of_whoever_the_link_vouches_for() -> None:
     effects = lab.feed(forged, peer=guest)
     assert effects.replies == []
     assert effects.nuisance.keys() == {"alice/0"}
+
+
+def test_what_the_guard_refuses_reaches_no_service_ordered_or_not() -> None:
+    lab = Lab(me=1, fast_reads=True)
+    lab.service = Keeper()
+    asked: list[Context] = []
+
+    def guard(operation: bytes, context: Context) -> None:
+        asked.append(context)
+        if context.client != "alice":
+            raise NotPermittedError(f"{context.client} may not")
+
+    lab.guard = guard
+    lab.replica = lab._boot()
+    lab.clear()
+    guest = lab.admit(0)
+    (ordered,) = lab.settle(1, batch=lab.batch(lab.request(1, client=guest))).replies
+    (read,) = lab.feed(Read(1, 1, (b"x",), ticket=lab.tickets[guest]), peer=guest).replies
+    refused = (REFUSED + b"NotPermittedError: alice/0 may not",)
+    for each in (ordered.message, read.message):
+        assert isinstance(each, Reply | ReadReply)
+        assert each.results == refused
+    assert lab.service.seen == []
+    assert [each.ticket is not None for each in asked] == [True, True]
+    assert [each.time for each in asked] == [lab.wall, lab.wall], "agreed time, for a read too"
+    (mine,) = lab.feed(Read(1, 2, (b"x",)), peer="alice").replies
+    assert isinstance(mine.message, ReadReply)
+    assert mine.message.results == (OK + b"x",)
 
 
 def test_only_a_guest_itself_brings_its_requests() -> None:

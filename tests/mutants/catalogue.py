@@ -1312,7 +1312,7 @@ GUESTS = (
         f"{CORE}/protocol/execution.py",
         "partial(state.machine.ask, context=who)",
         "state.machine.query",
-        "tests/test_guests.py::test_a_guest_may_what_its_ticket_and_its_admitter_may",
+        f"{GUEST}::test_what_the_guard_refuses_reaches_no_service_ordered_or_not",
     ),
     mutant(
         "FL5",
