@@ -53,7 +53,7 @@ def add_parser(subparsers: SubParsers) -> None:
         "--days",
         type=whole(1, MAX_DAYS),
         metavar="D",
-        help="from then on it may call nothing (for ever); there is no other way to take it back",
+        help="how long it may call anything (for ever); a ticket cannot be taken back otherwise",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
