@@ -1,9 +1,11 @@
-"""Identities in PEM files: one Ed25519 and one X25519 private key, as two PKCS#8 blocks.
+"""Identities in PEM files: one Ed25519 and one X25519 private key, as two PKCS#8 blocks; and, where
+others do not know these keys, the ticket that vouches for them, as a third.
 
 A key file is created exclusively and readable by its owner alone; one that anybody else can read,
-or that holds anything but exactly these two keys, is refused. Nothing is ever generated silently.
+or that holds anything but exactly this, is refused. Nothing is ever generated silently.
 """
 
+import base64
 import os
 import re
 import stat
@@ -30,16 +32,20 @@ _BLOCK = re.compile(
     rb"-----BEGIN (?:ENCRYPTED )?PRIVATE KEY-----\n.*?-----END (?:ENCRYPTED )?PRIVATE KEY-----\n",
     re.DOTALL,
 )
+TICKET_BEGIN, TICKET_END = b"-----BEGIN PBFT TICKET-----\n", b"-----END PBFT TICKET-----\n"
+TICKET_LINE = 64
 
 
 class Identity:
-    """What a principal proves itself with: it signs with one key and opens links with the other."""
+    """What a principal proves itself with: it signs with one key and opens links with the other.
+    `ticket`: what vouches for it where its keys are not known; means nothing here."""
 
-    __slots__ = ("link", "signing")
+    __slots__ = ("link", "signing", "ticket")
 
-    def __init__(self, signing: SigningKey, link: LinkPrivateKey) -> None:
+    def __init__(self, signing: SigningKey, link: LinkPrivateKey, ticket: bytes = b"") -> None:
         self.signing = signing
         self.link = link
+        self.ticket = ticket
 
     @classmethod
     def generate(cls) -> "Identity":
@@ -59,6 +65,7 @@ def save_identity(path: Path, identity: Identity, passphrase: bytes | None = Non
     data = b"".join(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption) for key in keys
     )
+    data += _ticket_block(identity.ticket)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -73,14 +80,33 @@ def save_identity(path: Path, identity: Identity, passphrase: bytes | None = Non
 
 def load_identity(path: Path, passphrase: bytes | None = None) -> Identity:
     """Read a key file. Raises `KeyFileError` with what is wrong and what to do about it."""
-    blocks = _blocks(path, _read(path))
+    keys, ticket = _ticket(path, _read(path))
+    blocks = _blocks(path, keys)
     signing = _key(path, blocks[0], passphrase)
     link = _key(path, blocks[1], passphrase)
     if not isinstance(signing, Ed25519PrivateKey) or not isinstance(link, X25519PrivateKey):
         raise KeyFileError(f"{path} must hold an Ed25519 key and then an X25519 key")
     return Identity(
-        SigningKey(signing.private_bytes_raw()), LinkPrivateKey(link.private_bytes_raw())
+        SigningKey(signing.private_bytes_raw()), LinkPrivateKey(link.private_bytes_raw()), ticket
     )
+
+
+def _ticket_block(ticket: bytes) -> bytes:
+    text = base64.b64encode(ticket)
+    lines = [text[at : at + TICKET_LINE] + b"\n" for at in range(0, len(text), TICKET_LINE)]
+    return b"".join([TICKET_BEGIN, *lines, TICKET_END]) if ticket else b""
+
+
+def _ticket(path: Path, data: bytes) -> tuple[bytes, bytes]:
+    """The keys of a file, and the ticket behind them, if there is one."""
+    keys, begin, rest = data.partition(TICKET_BEGIN)
+    try:
+        ticket = base64.b64decode(rest.removesuffix(TICKET_END).replace(b"\n", b""), validate=True)
+    except ValueError:
+        ticket = b""
+    if begin and (not ticket or _ticket_block(ticket) != begin + rest):
+        raise KeyFileError(f"{path} is damaged: the ticket behind its keys does not decode")
+    return keys, ticket
 
 
 def _read(path: Path) -> bytes:

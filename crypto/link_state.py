@@ -1,6 +1,7 @@
 """What an end of links knows of each peer, and how long it waits for what."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -8,6 +9,9 @@ from pbft.crypto.noise import KK
 from pbft.crypto.sessions import Session
 
 Address: TypeAlias = tuple[str, int]
+Admit: TypeAlias = Callable[[bytes, Address, int], tuple[str, bytes] | None]
+"""Judges a ticket that came from an address, at a time (monotonic ns): the name and the X25519 key
+of its guest, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class Handshake:
 
 @dataclass(slots=True)
 class Link:
-    """All state about one peer: bounded, and made only for configured peers."""
+    """All state about one peer: bounded, and made only for configured peers and for guests whose
+    handshake was authentic."""
 
     public: bytes
     address: Address | None = None

@@ -1,6 +1,7 @@
 """Sealed datagram links between principals that know each other's static keys. Sans-I/O.
 
     INITIATION  0x01 | sender's index (4) | cookie (16) | name length (1) | name | Noise KK, first
+                or, of a guest: ... | cookie (16) | 0 | ticket length (2) | ticket | Noise KK, first
     RESPONSE    0x02 | sender's index (4) | receiver's index (4) | Noise KK, second
     COOKIE      0x03 | receiver's index (4) | cookie (16)
     TRANSPORT   0x04 | receiver's index (4) | counter (8) | sealed payload
@@ -10,6 +11,11 @@
 at its address is answered with a cookie, statelessly, and with fewer bytes than it had; always, not
 only under load: the one extra round trip per boot buys that no spoofed address ever costs a key
 exchange.
+
+*Guests* are peers that were not known beforehand. What a guest shows, its *ticket*, means nothing
+here: whoever made us says which name and static key it stands for, after the cookie and before any
+key exchange, and there is state for that name once its handshake was authentic. So the one who
+vouches for tickets bounds their names.
 
 *Replay and restart.* Keys mix fresh ephemerals of both ends, so nothing of an earlier session opens
 in a later one, whatever a disk has forgotten. A responder keeps using the session it has until the
@@ -24,13 +30,19 @@ succeeds. Only who sees our datagrams can say it at all: index and counter must 
 *Addresses* are learned from authentic transport datagrams alone, and only from the newest one.
 """
 
-import hmac
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from pbft.crypto.cookies import COOKIE_BYTES, NO_COOKIE, Cookies
 from pbft.crypto.errors import HandshakeError
-from pbft.crypto.link_state import Address, Handshake, Link, LinkLimits
+from pbft.crypto.introductions import (
+    MAX_TICKET_BYTES,
+    TICKET_HEADER_BYTES,
+    introduced,
+    introduction,
+)
+from pbft.crypto.link_state import Address, Admit, Handshake, Link, LinkLimits
 from pbft.crypto.noise import KEY_BYTES, KK, TAG_BYTES, LinkPrivateKey
 from pbft.crypto.sessions import SEAL_OVERHEAD, TRANSPORT, Session
 
@@ -39,9 +51,6 @@ __all__ = ["SEAL_OVERHEAD", "Address", "Drop", "LinkLimits", "Links", "Outgoing"
 INITIATION, RESPONSE, COOKIE = 1, 2, 3
 STRANGER = 5
 STRANGER_BYTES = 13
-COOKIE_BYTES = 16
-NO_COOKIE = bytes(COOKIE_BYTES)
-MAX_NAME_BYTES = 64
 VERSION = b"pbft link 1"
 
 
@@ -87,19 +96,23 @@ class Links:
         payload: bytes,
         random_bytes: Callable[[int], bytes],
         limits: LinkLimits | None = None,
+        ticket: bytes = b"",
+        admit: Admit | None = None,
     ) -> None:
         """`peers` maps names to X25519 public keys; `cluster` is bound into every handshake;
-        `payload` must be equal at both ends (a digest of the configuration)."""
+        `payload` must be equal at both ends (a digest of the configuration). `ticket` is what we
+        show where our name is not known; `admit` judges those of others."""
         self._identity = identity.encode()
         self._private = private
         self._links = {name: Link(public) for name, public in peers.items() if name != identity}
         self._cluster = cluster
         self._payload = payload
+        self._ticket = ticket
+        self._admit = admit
         self._random = random_bytes
         self._limits = limits or LinkLimits()
         self._sessions: dict[int, Session] = {}
-        self._secrets = (random_bytes(32), random_bytes(32))
-        self._secret_until = 0
+        self._cookies = Cookies(random_bytes, self._limits.cookie_ns)
         self._answered_strangers = 0
         self._answer_until = 0
 
@@ -138,10 +151,13 @@ class Links:
         shakes = (link.handshake for link in self._links.values())
         return frozenset(found | {each.index for each in shakes if each is not None})
 
-    def initiation_bytes(self) -> set[int]:
+    def initiation_bytes(self) -> list[range]:
         """How long the initiations of our peers are."""
         fixed = 22 + KEY_BYTES + TAG_BYTES + len(self._payload)
-        return {fixed + len(name.encode()) for name in self._links}
+        lengths = sorted({fixed + len(name.encode()) for name in self._links})
+        low = fixed + TICKET_HEADER_BYTES
+        guests = [range(low, low + MAX_TICKET_BYTES)] if self._admit else []
+        return [range(length, length + 1) for length in lengths] + guests
 
     def claimed(self, datagram: bytes) -> str | None:
         """Whose session a datagram names; nothing has been checked."""
@@ -202,7 +218,8 @@ class Links:
         """A fresh ephemeral for every attempt; a cookie stays good across them."""
         cookie = link.handshake.cookie if link.handshake else NO_COOKIE
         self._forget(link.handshake.index if link.handshake else -1)
-        noise = self._noise(peer, link, initiator=True)
+        ends = (self._identity, peer.encode())
+        noise = self._noise(ends, link.public, self._ticket, initiator=True)
         wait = delay or self._limits.retry_ns
         index = self._new_index()
         first = noise.write_first(self._payload)
@@ -212,9 +229,9 @@ class Links:
     def _initiation_datagram(self, link: Link, shake: Handshake) -> Outgoing:
         if link.address is None:
             raise HandshakeError("a link is opened with an address")
-        name = bytes([len(self._identity)]) + self._identity
         index = shake.index.to_bytes(4, "big")
-        data = bytes([INITIATION]) + index + shake.cookie + name + shake.first
+        who = introduction(self._identity, self._ticket)
+        data = bytes([INITIATION]) + index + shake.cookie + who + shake.first
         return Outgoing(link.address, data)
 
     def _cookie(self, datagram: bytes) -> Received:
@@ -261,20 +278,22 @@ class Links:
     # -- the peers' handshakes ------------------------------------------------------------------
 
     def _initiation(self, datagram: bytes, address: Address, now: int) -> Received:
-        cookie, rest = datagram[5:21], datagram[21:]
-        name = rest[1 : 1 + rest[0]] if rest else b""
-        if not rest or rest[0] > MAX_NAME_BYTES or len(name) != rest[0]:
+        claim = introduced(datagram[21:])
+        if claim is None:
             return Received(drop=Drop.MALFORMED)
+        name, ticket, first = claim
         peer = name.decode("utf-8", "replace")
-        link = self._links.get(peer)
-        if link is None:
-            return Received(peer=None, drop=Drop.UNKNOWN_PEER)
-        if not self._proves(cookie, address, now):
-            fresh = self._make_cookie(self._secrets[0], address)
-            answer = bytes([COOKIE]) + datagram[1:5] + fresh
+        if self._admit is None if ticket else peer not in self._links:
+            return Received(drop=Drop.UNKNOWN_PEER)
+        if not self._cookies.prove(datagram[5:21], address, now):
+            answer = bytes([COOKIE]) + datagram[1:5] + self._cookies.make(address)
             return Received(outgoing=(Outgoing(address, answer),))
-        noise = self._noise(peer, link, initiator=False)
-        if noise.read_first(rest[1 + rest[0] :]) != self._payload:
+        known = self._known(peer, ticket, address, now)
+        if known is None:
+            return Received(drop=Drop.UNKNOWN_PEER)
+        peer, public = known
+        noise = self._noise((peer.encode(), self._identity), public, ticket, initiator=False)
+        if noise.read_first(first) != self._payload:
             second = noise.write_second(self._payload)
             answer = self._response_datagram(0, datagram[1:5], second)
             return Received(peer, outgoing=(Outgoing(address, answer),), drop=Drop.MISMATCH)
@@ -282,9 +301,18 @@ class Links:
         second = noise.write_second(self._payload)
         remote = int.from_bytes(datagram[1:5], "big")
         session = Session(peer, index, remote, noise.split(), confirmed=False)
+        link = self._links.setdefault(peer, Link(public))
         self._keep_pending(link, session)
         answer = self._response_datagram(index, datagram[1:5], second)
         return Received(outgoing=(Outgoing(address, answer),))
+
+    def _known(
+        self, peer: str, ticket: bytes, address: Address, now: int
+    ) -> tuple[str, bytes] | None:
+        """The name and static key of whoever has introduced itself."""
+        if ticket and self._admit is not None:
+            return self._admit(ticket, address, now)
+        return peer, self._links[peer].public
 
     def _response_datagram(self, index: int, remote: bytes, second: bytes) -> bytes:
         return bytes([RESPONSE]) + index.to_bytes(4, "big") + remote + second
@@ -337,22 +365,16 @@ class Links:
 
     # -- small things ---------------------------------------------------------------------------
 
-    def _noise(self, peer: str, link: Link, *, initiator: bool) -> KK:
-        ends = (self._identity, peer.encode())
-        first, second = ends if initiator else (ends[1], ends[0])
-        framed = b"".join(
-            len(part).to_bytes(2, "big") + part
-            for part in (
-                VERSION,
-                self._cluster,
-                first,
-                second,
-            )
-        )
+    def _noise(
+        self, ends: tuple[bytes, bytes], public: bytes, ticket: bytes, *, initiator: bool
+    ) -> KK:
+        """Between the initiator and the responder that `ends` names."""
+        parts = (VERSION, self._cluster, *ends, ticket)
+        framed = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
         return KK(
             initiator=initiator,
             static=self._private,
-            remote=link.public,
+            remote=public,
             prologue=framed,
             ephemeral=LinkPrivateKey.generate(self._random),
         )
@@ -374,17 +396,3 @@ class Links:
 
     def _forget(self, index: int) -> None:
         self._sessions.pop(index, None)
-
-    def _make_cookie(self, secret: bytes, address: Address) -> bytes:
-        where = f"{address[0]}|{address[1]}".encode()
-        return hmac.digest(secret, where, "sha256")[:COOKIE_BYTES]
-
-    def _proves(self, cookie: bytes, address: Address, now: int) -> bool:
-        """Whether we made `cookie` for this address, lately."""
-        if now >= self._secret_until:
-            self._secrets = (self._random(32), self._secrets[0])
-            self._secret_until = now + self._limits.cookie_ns
-        return any(
-            hmac.compare_digest(cookie, self._make_cookie(secret, address))
-            for secret in self._secrets
-        )

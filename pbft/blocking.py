@@ -33,7 +33,7 @@ class BlockingClient:
         self,
         directory: str | os.PathLike[str],
         *,
-        identity: str = "client-0",
+        identity: str | os.PathLike[str] = "client-0",
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         passphrase: bytes | None = None,
     ) -> None:

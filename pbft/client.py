@@ -12,18 +12,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 from pbft import control
-from pbft.client_lock import first_free
+from pbft.acquired import Acquired, acquire
 from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession
 from pbft.client_stats import ClientStats
-from pbft.cluster import KEYS, REPLICA_PREFIX, Cluster, replica_name
+from pbft.cluster import REPLICA_PREFIX, Cluster, replica_name
 from pbft.control import StatusQuery, StatusReport
 from pbft.core.errors import (
-    ConfigurationError,
     ForgottenOutcomeError,
     PbftError,
     RejectedError,
@@ -57,7 +55,9 @@ MAX_RESOLVING = REQUESTS_PER_CLIENT - REQUESTS_IN_FLIGHT
 
 class Client:
     """A client of the cluster in `directory`. Nobody else on this machine can be `identity`
-    meanwhile; by default, it is the first whose key is here and that is not in use.
+    meanwhile: a client of the cluster file; or the file of a guest, which `pbft admit` writes, by
+    its path or by its name in keys/; by default, the first client whose key is here and that is
+    not in use.
 
     `timeout` is how long a call waits by default, in seconds. Opening raises `ConfigurationError`.
     """
@@ -66,7 +66,7 @@ class Client:
         self,
         directory: str | os.PathLike[str],
         *,
-        identity: str | None = None,
+        identity: str | os.PathLike[str] | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         passphrase: bytes | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ class Client:
         self._nonce = 0
         self._drops: Counter[str] = Counter()
         self._driver: asyncio.Task[None] | None = None
-        self._lock: BinaryIO
+        self._who: Acquired
         self._cluster: Cluster
         self._session: ClientSession
         self._statements: Statements
@@ -94,13 +94,13 @@ class Client:
         if self._driver is not None:
             raise PbftError("this client is open already: make another one")
         self._cluster = Cluster.load(self._directory)
-        self._name, self._lock = self._acquire()
+        self._who = acquire(self._cluster, self._directory, self._wanted, self._passphrase)
         try:
             self._load()
             self._alarm = Alarm()
             self._end = await self._open_endpoint()
         except BaseException:
-            self._lock.close()
+            self._who.lock.close()
             raise
         self._driver = asyncio.create_task(self._drive())
         try:
@@ -131,7 +131,7 @@ class Client:
         await asyncio.gather(driver, return_exceptions=True)
         await self._end.close()
         self._alarm.close()
-        self._lock.close()
+        self._who.lock.close()
         self._fail(UnansweredError("the client was closed: the outcome is not known"))
 
     async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
@@ -253,6 +253,11 @@ class Client:
         """What was loaded."""
         return self._cluster
 
+    @property
+    def name(self) -> str:
+        """Who asks, as the service sees it; of a guest, its admitter and its slot."""
+        return self._who.name
+
     # -- driving ------------------------------------------------------------------------------
 
     async def _drive(self) -> None:
@@ -311,29 +316,16 @@ class Client:
 
     # -- opening and failing ------------------------------------------------------------------
 
-    def _acquire(self) -> tuple[str, BinaryIO]:
-        """Who we are, and the lock on it."""
-        clients = self._cluster.clients
-        if self._wanted is not None and self._wanted not in clients:
-            raise ConfigurationError(
-                f"the cluster in {self._directory} has no client {self._wanted!r}: it has"
-                f" {', '.join(clients) or 'none'}"
-            )
-        wanted = list(clients) if self._wanted is None else [self._wanted]
-        return first_free(Path(self._directory) / KEYS, wanted)
-
     def _load(self) -> None:
-        self._identity = self._cluster.identity(
-            self._directory, self._name, passphrase=self._passphrase
-        )
         self._statements = Statements(self._cluster)
-        path = Path(self._directory) / KEYS / f"{self._name}.timestamp"
+        path = self._who.key.with_suffix(".timestamp")
         self._mark = TimestampMark(path, time.time_ns() // 1000)
         self._session = ClientSession(
             self._cluster.config,
-            self._name,
-            signer=self._identity.signing,
+            self._who.name,
+            signer=self._who.identity.signing,
             first_timestamp=self._mark.first,
+            ticket=self._who.identity.ticket,
         )
 
     async def _open_endpoint(self) -> Endpoint:
@@ -347,8 +339,8 @@ class Client:
             bulk_bytes=8 * cluster.config.request_max_bytes,
         )
         return await open_endpoint(
-            self._name,
-            self._identity.link,
+            self._who.name,
+            self._who.identity.link,
             {each.name: each.keys.link for each in cluster.replicas},
             cluster_id=cluster.config.cluster_id,
             agreed=cluster.digest,
@@ -356,6 +348,7 @@ class Client:
             limits=limits,
             drops=self._drops,
             wake=self._alarm.ring,
+            ticket=self._who.identity.ticket,
         )
 
     async def _connect(self) -> None:

@@ -5,19 +5,18 @@ floor above the requests of the other, which are then never answered.
 """
 
 import fcntl
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from pbft.core.errors import ConfigurationError
 
 
-def first_free(keys: Path, names: Sequence[str]) -> tuple[str, BinaryIO]:
-    """The first of `names` whose key is here and in use by nobody; it is ours for as long as the
-    file is open. Raises `ConfigurationError`."""
+def first_free(keys: Mapping[str, Path]) -> tuple[str, BinaryIO]:
+    """The first, by name, whose key file is here and in use by nobody; it is ours for as long as
+    the file is open. Raises `ConfigurationError`."""
     reasons: list[str] = []
-    for name in names:
-        path = keys / f"{name}.pem"
+    for name, path in keys.items():
         try:
             key = path.open("rb")
         except OSError as error:

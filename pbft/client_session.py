@@ -37,7 +37,8 @@ NS_PER_BYTE = 1000
 PATIENCE_PARTS = 8
 """Where the results are agreed on but have not come, they are asked for after T over this."""
 OVERHEAD_BYTES = 192
-"""More than a request's bytes around its operations, per request and (5 of them) per operation."""
+"""More than a request's bytes around its operations, per request and (5 of them) per operation,
+but for its ticket."""
 
 
 class Completed(Struct, frozen=True):
@@ -76,12 +77,21 @@ class Outstanding:
 
 
 class ClientSession:
-    """One client identity. `first_timestamp` must be above all it ever used before."""
+    """One client identity. `first_timestamp` must be above all it ever used before. `ticket`: a
+    guest's."""
 
     def __init__(
-        self, config: Configuration, client: ClientId, *, signer: Signer, first_timestamp: int
+        self,
+        config: Configuration,
+        client: ClientId,
+        *,
+        signer: Signer,
+        first_timestamp: int,
+        ticket: bytes = b"",
     ) -> None:
         self._config = config
+        self._ticket = ticket
+        self._overhead = OVERHEAD_BYTES + len(ticket)
         self._client = client
         self._signer = signer
         self._timestamp: Timestamp = first_timestamp
@@ -179,7 +189,7 @@ class ClientSession:
         return self._calls
 
     def _check_size(self, operation: bytes) -> None:
-        limit = self._config.request_max_bytes - OVERHEAD_BYTES
+        limit = self._config.request_max_bytes - self._overhead
         if len(operation) > limit:
             raise RequestTooLargeError(
                 f"an operation of {len(operation)} bytes is above the limit of {limit}: split it,"
@@ -331,7 +341,7 @@ class ClientSession:
         for stale, waiting in ((False, self._reads.waiting), (True, self._reads.stale)):
             while waiting and self._reads.has_room:
                 reading = self._reads.begin(self._take(waiting), now.monotonic, stale=stale)
-                read = Read(self._life, reading.nonce, reading.operations, stale)
+                read = Read(self._life, reading.nonce, reading.operations, stale, self._ticket)
                 effects.messages.append(Send(self._everyone, encode_link(read), read))
         primary = (self._config.primary(self.view),)
         while self._waiting and self._has_room():
@@ -354,7 +364,7 @@ class ClientSession:
         )
 
     def _signed(self, operations: tuple[bytes, ...]) -> Signed[Request]:
-        message = Request(self._client, self._timestamp, operations)
+        message = Request(self._client, self._timestamp, operations, self._ticket)
         self._timestamp += 1
         body = encode_body(message)
         raw = seal_signed(body, self._signer.sign(DOMAIN + self._config.cluster_id + body))
@@ -363,7 +373,7 @@ class ClientSession:
     def _take(self, waiting: dict[int, bytes]) -> list[int]:
         """The oldest waiting calls that fit into one request; a large one has it to itself."""
         taken: list[int] = []
-        size = OVERHEAD_BYTES
+        size = self._overhead
         for call, operation in waiting.items():
             size += len(operation) + 5
             full = size > self._config.inline_max_bytes

@@ -21,7 +21,7 @@ from pbft.cluster_file import (
     StorageEntry,
     TransportEntry,
 )
-from pbft.core.authentication import Ed25519Verifier
+from pbft.core.authentication import Authentication, Ed25519Verifier
 from pbft.core.config import CLUSTER_ID_BYTES, Configuration
 from pbft.core.errors import ConfigurationError
 from pbft.core.ids import ClientId, Digest, Principal, ReplicaId
@@ -29,7 +29,7 @@ from pbft.crypto import keyfiles
 from pbft.crypto.digests import digest
 from pbft.crypto.errors import KeyFileError
 from pbft.crypto.keyfiles import Identity
-from pbft.crypto.signing import is_valid_public
+from pbft.crypto.signing import SigningKey, is_valid_public
 
 CLUSTER_FILE = "cluster.toml"
 KEYS = "keys"
@@ -87,12 +87,14 @@ class Cluster:
         protocol: Mapping[str, int] | None = None,
         durability: Durability = "fsync",
         service: str = cluster_file.KEY_VALUE,
+        admits: int = 0,
     ) -> "tuple[Cluster, dict[str, Identity]]":
         """A new cluster on one host, with new keys: client-0 and up beside the replicas.
 
         Two ports per replica, counted from `base_port` or taken from `ports`; with `hosts`, each
         replica is at one of them, at `base_port` and the port above. `protocol` holds keys of the
         file's [protocol] table, in its units. `service`: `module:Class`, what the replicas run.
+        `admits`: how many others each client may admit.
         Raises `ConfigurationError`.
         """
         if hosts is not None:
@@ -116,7 +118,7 @@ class Cluster:
             )
             for i in range(n)
         ]
-        entries = [_client_entry(name, identities[name]) for name in names[n:]]
+        entries = [_client_entry(name, identities[name], admits) for name in names[n:]]
         file = ClusterFile(
             cluster_file.FORMAT,
             os.urandom(CLUSTER_ID_BYTES).hex(),
@@ -194,7 +196,7 @@ class Cluster:
             identity = keyfiles.load_identity(path, passphrase)
         except KeyFileError as error:
             raise ConfigurationError(str(error)) from None
-        if Keys(identity.signing.public, identity.link.public) != public:
+        if Keys(identity.signing.public, identity.link.public) != public or identity.ticket:
             raise ConfigurationError(
                 f"{path} does not hold the keys that cluster.toml names for {name}: one of the two"
                 " belongs to another cluster"
@@ -209,7 +211,7 @@ class Cluster:
     @cached_property
     def digest(self) -> Digest:
         """Of all that must be equal at both ends of a link (CF4): parameters, public keys, what is
-        run and who may call what."""
+        run, who may call what and who may admit others."""
         parts = [
             name.encode() + keys.signing + keys.link for name, keys in sorted(self.keys.items())
         ]
@@ -219,6 +221,7 @@ class Cluster:
             for c, may in sorted(self.permitted.items())
             for name in sorted(may)
         ]
+        parts += [b"%s admits %d" % (c.encode(), count) for c, count in sorted(self.admits.items())]
         return digest(b"pbft cluster", self.config.digest, *parts)
 
     @cached_property
@@ -226,10 +229,20 @@ class Cluster:
         """What each client may call, by name; "*" stands for everything."""
         return {each.id: frozenset(each.may) for each in self.file.client}
 
+    @cached_property
+    def admits(self) -> dict[ClientId, int]:
+        """How many others each client may admit."""
+        return {each.id: each.admits for each in self.file.client}
+
     def verifier(self) -> Ed25519Verifier:
         """Of everybody's signatures, by the core's names."""
         keys: dict[Principal, bytes] = {each.id: each.keys.signing for each in self.replicas}
-        return Ed25519Verifier(keys | {name: each.signing for name, each in self.clients.items()})
+        keys |= {name: each.signing for name, each in self.clients.items()}
+        return Ed25519Verifier(keys, self.admits)
+
+    def judge(self) -> Authentication:
+        """Of what others have signed; it signs nothing itself."""
+        return Authentication(self.config.cluster_id, SigningKey.generate(), self.verifier())
 
     def member(self, replica: ReplicaId) -> Member:
         """Raises `ConfigurationError` where there is no such replica."""
@@ -240,9 +253,9 @@ class Cluster:
         return self.replicas[replica]
 
 
-def _client_entry(name: str, identity: Identity) -> ClientEntry:
+def _client_entry(name: str, identity: Identity, admits: int) -> ClientEntry:
     keys = _hex(identity)
-    return ClientEntry(name, keys["signing_key"], keys["link_key"])
+    return ClientEntry(name, keys["signing_key"], keys["link_key"], admits=admits)
 
 
 def _hex(identity: Identity) -> dict[str, str]:

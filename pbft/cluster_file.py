@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from pbft.core.config import Configuration
 from pbft.core.errors import ConfigurationError
-from pbft.core.ids import MILLISECOND
+from pbft.core.ids import MAX_GUESTS, MILLISECOND
 
 FORMAT = 1
 KEY_VALUE = "pbft.services.kv:KeyValueService"
@@ -60,12 +60,14 @@ class ReplicaEntry(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ClientEntry(Struct, forbid_unknown_fields=True, frozen=True):
-    """`may`: the commands and queries that it may call, by name; "*" for all of them."""
+    """`may`: the commands and queries that it may call, by name; "*" for all of them. `admits`: how
+    many other clients it may admit, each of which counts as one more client."""
 
     id: Name
     signing_key: Key
     link_key: Key
     may: tuple[Annotated[str, Meta(min_length=1, max_length=64)], ...] = ("*",)
+    admits: Annotated[int, Meta(ge=0, le=MAX_GUESTS)] = 0
 
 
 class TransportEntry(Struct, forbid_unknown_fields=True, frozen=True):

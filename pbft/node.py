@@ -28,13 +28,16 @@ from pbft.core.service import Service
 from pbft.core.status import ReplicaStatus
 from pbft.core.wire import MAX_MESSAGE_BYTES
 from pbft.crypto.keyfiles import Identity
+from pbft.crypto.link_state import Admit
+from pbft.door import Door
 from pbft.nuisances import Nuisances
 from pbft.outbox import Outbox
 from pbft.store import MemoryStore, Store
 from pbft.transport.alarm import Alarm, instant
 from pbft.transport.endpoint import Arrival, Endpoint, EndpointLimits, open_endpoint
 from pbft.transport.frames import CONTROL, MESSAGE
-from pbft.typed.hosting import hosted
+from pbft.typed.hosting import Hosted, hosted
+from pbft.typed.permissions import Permissions
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +87,15 @@ class Node:
         self._me: Member = cluster.member(replica_id)
         self._identity = identity
         self._store: Store = store or MemoryStore()
+        hosting = hosted(service)
         self._replica = wrap(
             Replica(
                 cluster.config,
                 replica_id,
                 signer=identity.signing,
                 verifier=cluster.verifier(),
-                service=hosted(service, cluster.permitted),
+                service=hosting,
+                guard=Permissions(cluster.permitted, named=isinstance(hosting, Hosted)),
                 records=self._store.load(),
                 now=instant(),
             )
@@ -103,7 +108,7 @@ class Node:
         self._alarm: Alarm | None = None
         self._outbox = Outbox(self._store, self._ring)
         self._heard: list[Packet] = []
-        self._nuisances = Nuisances()
+        self._nuisances = Nuisances(cluster.admits)
         self._ends: tuple[Endpoint, ...] = ()
         self.serving = asyncio.Event()
         """Set once both sockets are bound."""
@@ -274,6 +279,7 @@ class Node:
             self._limits(
                 config.request_max_bytes, 8 * config.request_max_bytes, 0, config.reply_max_bytes
             ),
+            Door(self._cluster.judge()).admit if any(self._cluster.admits.values()) else None,
         )
         self._ends = (replicas, clients)
         now = time.monotonic_ns()
@@ -286,7 +292,12 @@ class Node:
         return EndpointLimits(datagram_bytes, message, reassembly, pending, bulk)
 
     async def _endpoint(
-        self, alarm: Alarm, port: int, peers: dict[str, bytes], limits: EndpointLimits
+        self,
+        alarm: Alarm,
+        port: int,
+        peers: dict[str, bytes],
+        limits: EndpointLimits,
+        admit: Admit | None = None,
     ) -> Endpoint:
         return await open_endpoint(
             self._me.name,
@@ -298,4 +309,5 @@ class Node:
             limits=limits,
             drops=self._drops,
             wake=alarm.ring,
+            admit=admit,
         )

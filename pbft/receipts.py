@@ -24,7 +24,6 @@ from pbft.core.messages import Attest, Request
 from pbft.core.messages import Receipt as Statement
 from pbft.core.service import OK
 from pbft.core.wire import decode_signed, encode_link, request_digest, results_digest
-from pbft.crypto.signing import SigningKey
 
 FORMAT = 1
 ASK_SECONDS = 0.2
@@ -62,7 +61,7 @@ class Statements:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._judge = _judge(cluster)
+        self._judge = cluster.judge()
         self._wanted: dict[tuple[int, bytes], tuple[dict[ReplicaId, bytes], asyncio.Event]] = {}
         """By timestamp and digest of the results."""
 
@@ -125,7 +124,7 @@ def verify(receipt: Receipt, cluster: Cluster) -> Proven:
     """What a receipt proves. Raises `ReceiptError` where that is nothing."""
     if receipt.cluster != cluster.config.cluster_id.hex():
         raise ReceiptError("this receipt is of another cluster")
-    judge = _judge(cluster)
+    judge = cluster.judge()
     raw, result = _bytes(receipt.request), _bytes(receipt.result)
     request = _signed(judge, raw, Request, "the request")
     if len(request.operations) != 1:
@@ -151,11 +150,6 @@ def verify(receipt: Receipt, cluster: Cluster) -> Proven:
     if result[:1] != OK:
         raise ReceiptError("the operation was refused")
     return Proven(request.client, request.operations[0], result[1:], sequence, replicas)
-
-
-def _judge(cluster: Cluster) -> Authentication:
-    """Signs nothing."""
-    return Authentication(cluster.config.cluster_id, SigningKey.generate(), cluster.verifier())
 
 
 M = TypeVar("M", Request, Statement)

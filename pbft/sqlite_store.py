@@ -29,7 +29,7 @@ from pbft.journal import LEAF, Drop, Put, Write, writes
 
 log = logging.getLogger(__name__)
 
-FORMAT = b"3"
+FORMAT = b"4"
 CHECKSUM_BYTES = 16
 HALVES = Struct(">qq")
 STATEMENT_ROWS = 64

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pbft import client, node, nuisances, outbox, sqlite_store
-from pbft.core import replica
+from pbft import client, door, node, nuisances, outbox, sqlite_store
+from pbft.core import ids, messages, replica
 from pbft.core.config import Configuration
 from pbft.core.protocol import (
     execution,
@@ -27,6 +27,7 @@ TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
     *(client, attributes, events, sql_tables),
+    *(door, ids, messages),
     *(node, nuisances, outbox, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, references, retransmission, state_transfer),
     *(checkpoints, peers, replica_state, requests),

@@ -1,24 +1,31 @@
 """Who makes us work for nothing is charged for it, and is not heard while it owes (FL5)."""
 
+from pbft.client_session import REQUESTS_IN_FLIGHT
 from pbft.core.ids import SECOND
 from pbft.core.messages import Commit, StableProof, Status
 from pbft.core.replica import NUISANCE_PER_TURN_US
 from pbft.core.wire import batch_digest
-from pbft.nuisances import NUISANCE_BURST_US, NUISANCE_US_PER_SECOND, Nuisances
+from pbft.nuisances import (
+    GUEST_BURST_US,
+    NUISANCE_BURST_US,
+    NUISANCE_US_PER_SECOND,
+    Nuisances,
+)
+from pbft.transport.endpoint import FRAME_US
 from tests.core.lab import Lab
 
 USELESS = Status(0, True, 0, 0, False, False)
 
 
 def test_who_stays_below_its_allowance_is_always_heard() -> None:
-    nuisances = Nuisances()
+    nuisances = Nuisances({})
     for second in range(1, 100):
         nuisances.charge("replica-2", NUISANCE_US_PER_SECOND, second * SECOND)
         assert nuisances.shunned(second * SECOND) == frozenset()
 
 
 def test_who_spent_its_allowance_is_not_heard_until_it_has_some_again() -> None:
-    nuisances = Nuisances()
+    nuisances = Nuisances({})
     nuisances.charge("replica-2", NUISANCE_BURST_US + NUISANCE_US_PER_SECOND, SECOND)
     nuisances.charge("replica-1", 5, SECOND)
     assert nuisances.shunned(SECOND) == {"replica-2"}
@@ -104,3 +111,26 @@ def test_in_one_turn_nobody_gets_more_than_a_share() -> None:
     dropped = lab.replica.status().drops["too much of no use in one turn"]
     assert dropped > 500
     assert effects.nuisance[3] < 2 * NUISANCE_PER_TURN_US
+
+
+def test_guests_together_have_what_one_peer_has_and_each_its_part() -> None:
+    """In the long run, whatever each of them does; and none pays for another."""
+    nuisances, spent = Nuisances({"alice": 64}), 0
+    for tick in range(1, 1001):
+        now = tick * SECOND // 10
+        for slot in range(63):
+            if f"alice/{slot}" not in nuisances.shunned(now):
+                nuisances.charge(f"alice/{slot}", 1000, now)
+                spent += 1000
+        nuisances.charge("alice/63", NUISANCE_US_PER_SECOND // 64 // 10, now)
+    assert "alice/63" not in nuisances.shunned(100 * SECOND)
+    assert "alice" not in nuisances.shunned(100 * SECOND)
+    assert len(nuisances.shunned(100 * SECOND)) > 50
+    assert spent <= 63 * (GUEST_BURST_US + 1000) + 100 * NUISANCE_US_PER_SECOND
+
+
+def test_a_guest_with_all_that_it_may_have_under_way_is_heard() -> None:
+    nuisances = Nuisances({"alice": 64})
+    fragments = REQUESTS_IN_FLIGHT * 1024 * 1024 // 1000
+    nuisances.charge("alice/0", fragments * FRAME_US, SECOND)
+    assert nuisances.shunned(SECOND) == frozenset()

@@ -6,7 +6,8 @@ A key is the command with its sub-command; the lines that need a running cluster
 
 EXAMPLES: dict[str, str] = {
     "": "pbft demo --byzantine equivocate",
-    "init": "pbft init mycluster --replicas 4 --clients 2",
+    "init": "pbft init mycluster --replicas 4 --clients 2 --admits 4",
+    "admit": "pbft admit mycluster client-0 printer --days 30",
     "replica": "pbft replica mycluster 0",
     "recover": "pbft recover mycluster 2",
     "up": "pbft up mycluster",

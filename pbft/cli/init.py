@@ -7,13 +7,15 @@ from pbft.cli.parsing import MAX_CLIENTS, SubParsers, add_command, whole
 from pbft.cluster import Cluster
 from pbft.cluster_file import KEY_VALUE
 from pbft.core.config import MAX_REPLICAS
+from pbft.core.ids import MAX_GUESTS
 from pbft.core.quorum import faults
 
 DEFAULT_PORT = 7400
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """init DIR [--replicas N] [--clients C] [--base-port P] [--hosts H,...] [--service M:C]"""
+    """init DIR [--replicas N] [--clients C] [--admits G] [--base-port P] [--hosts H,...]
+    [--service M:C]"""
     parser = add_command(
         subparsers,
         "init",
@@ -33,6 +35,13 @@ def add_parser(subparsers: SubParsers) -> None:
         default=2,
         metavar="C",
         help="client identities to make, client-0 and up; one process uses one at a time (2)",
+    )
+    parser.add_argument(
+        "--admits",
+        type=whole(0, MAX_GUESTS),
+        default=0,
+        metavar="G",
+        help="how many others each of them may let in later, with `pbft admit` (0)",
     )
     parser.add_argument(
         "--hosts",
@@ -58,7 +67,12 @@ def add_parser(subparsers: SubParsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the files and say what was made."""
     cluster, identities = Cluster.create(
-        args.replicas, args.clients, args.base_port, hosts=args.hosts, service=args.service
+        args.replicas,
+        args.clients,
+        args.base_port,
+        hosts=args.hosts,
+        service=args.service,
+        admits=args.admits,
     )
     cluster.save(args.directory, identities)
     last = args.base_port + (1 if args.hosts else 2 * args.replicas - 1)

@@ -30,7 +30,8 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     add_directory(parser)
     parser.add_argument(
-        "--identity", help="who asks: a client of the cluster file (the first that is not in use)"
+        "--identity",
+        help="who asks: a client, or the file of a guest (the first client not in use)",
     )
     parser.add_argument(
         "--timeout",

@@ -24,7 +24,7 @@ from pbft.crypto.errors import CryptoError
 OK, FAILED, MISUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 
 COMMANDS = (
-    *("init", "replica", "recover", "up", "status", "kv", "demo", "bench", "simulate"),
+    *("init", "admit", "replica", "recover", "up", "status", "kv", "demo", "bench", "simulate"),
     *("campaign", "determinism", "verify-receipt"),
 )
 

@@ -1,5 +1,9 @@
 """Who may have signed what: the table of public keys, and the domain every signature is bound to.
 
+A guest is not in the table: its ticket says under which key it signs, and is signed by a client
+that the table lets admit. So who may have signed what depends on bytes and on the cluster file
+alone: all replicas judge a request alike, at any time, and whoever verifies a receipt does (T48).
+
 A signature covers (protocol and version, cluster id, body), and a body begins with its message
 type: a PREPARE is never a COMMIT, and nothing signed in one cluster means anything in another
 (T5). The same interface is served by Ed25519 in a cluster and by keyed tags in most simulations.
@@ -8,9 +12,10 @@ type: a PREPARE is never a COMMIT, and nothing signed in one cluster means anyth
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
-from pbft.core.ids import Digest, Principal
-from pbft.core.messages import Signable, Signed, sender
-from pbft.core.wire import encode_body, seal_signed, split_signed
+from pbft.core.errors import DecodeError
+from pbft.core.ids import ClientId, Digest, Principal
+from pbft.core.messages import Request, Signable, Signed, Ticket, sender
+from pbft.core.wire import decode_ticket, encode_body, seal_signed, split_signed
 from pbft.crypto.digests import digest
 from pbft.crypto.signing import verify
 
@@ -27,20 +32,34 @@ class Signer(Protocol):
 
 
 class Verifier(Protocol):
-    """The public half: knows every principal's key; false for principals it does not know."""
+    """The public half: knows every principal's key; false for principals it does not know. `key`:
+    of a principal that is not in the table, from its ticket."""
 
-    def verify(self, principal: Principal, message: bytes, signature: bytes) -> bool: ...
+    def verify(
+        self, principal: Principal, message: bytes, signature: bytes, key: bytes | None = None
+    ) -> bool: ...
+
+    def guests(self, client: ClientId) -> int:
+        """How many others `client` may admit."""
 
 
 class Ed25519Verifier:
     """The one verifier of real clusters, over the public keys of the cluster file (T42)."""
 
-    def __init__(self, keys: Mapping[Principal, bytes]) -> None:
+    def __init__(
+        self, keys: Mapping[Principal, bytes], admits: Mapping[ClientId, int] | None = None
+    ) -> None:
         self._keys = dict(keys)
+        self._admits = dict(admits or {})
 
-    def verify(self, principal: Principal, message: bytes, signature: bytes) -> bool:
-        key = self._keys.get(principal)
+    def verify(
+        self, principal: Principal, message: bytes, signature: bytes, key: bytes | None = None
+    ) -> bool:
+        key = key or self._keys.get(principal)
         return key is not None and verify(key, message, signature)
+
+    def guests(self, client: ClientId) -> int:
+        return self._admits.get(client, 0)
 
 
 class Authentication:
@@ -68,15 +87,36 @@ class Authentication:
 
     def authentic(self, message: Signable, raw: bytes) -> bool:
         """Whether `raw`, which decodes to `message`, was signed by the sender it names."""
-        name = _name(raw)
-        if name in self._recent or name in self._older:
+        if self.knows(raw):
             return True
+        key: bytes | None = None
+        if isinstance(message, Request) and message.ticket:
+            ticket = self.ticket(message.ticket)
+            if ticket is None or ticket.client != message.client:
+                return False
+            key = ticket.signing
         signature, body = split_signed(raw)
         self.checks += 1
-        if not self._verifier.verify(sender(message), self._context + body, signature):
+        if not self._verifier.verify(sender(message), self._context + body, signature, key):
             return False
-        self._remember(name)
+        self._remember(_name(raw))
         return True
+
+    def ticket(self, raw: bytes) -> Ticket | None:
+        """The ticket in `raw`, where somebody who may admit has signed it; none otherwise. A guest
+        admits nobody, since the cluster file has no guests."""
+        try:
+            ticket = decode_ticket(raw)
+        except DecodeError:
+            return None
+        if ticket is None or ticket.slot >= self._verifier.guests(ticket.admitter):
+            return None
+        return ticket if self.authentic(ticket, raw) else None
+
+    def knows(self, raw: bytes) -> bool:
+        """Whether these bytes were found authentic lately."""
+        name = _name(raw)
+        return name in self._recent or name in self._older
 
     def _remember(self, name: Digest) -> None:
         """Two generations: what was not looked for in half a memo's time is forgotten."""

@@ -1,7 +1,8 @@
 """Names and units of the paper, as types.
 
 Replicas are numbered 0 .. n-1 (OSDI'99 §2), clients carry the name that the cluster file gives
-them. All times are integer nanoseconds: `monotonic` drives timers, `wall` is only ever proposed.
+them; a guest, whom one of those admits, is `admitter/slot`. All times are integer nanoseconds:
+`monotonic` drives timers, `wall` is only ever proposed.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -19,6 +20,8 @@ Timestamp: TypeAlias = int
 Digest: TypeAlias = bytes
 """32 bytes from `pbft.crypto.digests`."""
 
+MAX_GUESTS = 64
+"""Slots of one admitter, numbered from 0."""
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 
@@ -39,3 +42,8 @@ class Packet(NamedTuple):
 
 RequestKey: TypeAlias = tuple[ClientId, Timestamp]
 """What a request waits, executes and is answered under: at most one operation per key (T31)."""
+
+
+def admitter(client: ClientId) -> ClientId:
+    """The client of the cluster file that answers for `client`: itself, or who admitted it."""
+    return client.partition("/")[0]

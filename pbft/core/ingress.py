@@ -24,6 +24,7 @@ from pbft.core.messages import (
     Prepare,
     PrePrepare,
     Proposal,
+    Read,
     Request,
     Signable,
     Signed,
@@ -94,6 +95,7 @@ class Ingress:
             StableProof: lambda message, _: self.stable(message.checkpoints),
             BatchBody: lambda message, _: self.body(message.batch),
             Witness: self._witness,
+            Read: self._read,
         }
 
     def verify(self, message: AnyMessage, raw: bytes) -> Verified:
@@ -148,6 +150,11 @@ class Ingress:
         if len(message.operations) > self._config.request_max_operations:
             raise DropError("request with too many operations")
         return self._authentic(message, raw)
+
+    def _read(self, message: Read, _: bytes) -> Read:
+        if message.ticket and self._authentication.ticket(message.ticket) is None:
+            raise DropError("read with a bad ticket")
+        return message
 
     def body(self, raw: bytes) -> Body:
         """A batch, under the digest recomputed from its bytes (T8). Raises `DropError`."""

@@ -1,6 +1,6 @@
 """Every message, under the paragraph of the paper that it comes from.
 
-Two kinds. *Signed* messages (the first eight) convince a third party: they are signed over
+Two kinds. *Signed* messages (the first nine) convince a third party: they are signed over
 (domain, cluster, body), their bytes are kept and forwarded as they were signed (T5). *Link*
 messages are vouched for by the sealed link they came on and convince nobody else.
 
@@ -11,18 +11,23 @@ from typing import Annotated, Generic, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct
 
-from pbft.core.ids import ClientId, ReplicaId
+from pbft.core.ids import MAX_GUESTS, ClientId, ReplicaId
 from pbft.crypto.trie import DEPTH
 
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Name = Annotated[str, Meta(min_length=1, max_length=64 + len("/63"))]
+Command = Annotated[str, Meta(min_length=1, max_length=64)]
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Nibbles = Annotated[bytes, Meta(max_length=DEPTH)]
 MAX_LIST = 4096
 MAX_NODES = 64
 MAX_WINDOW = 4096
 MAX_SHOWN = 32
+MAX_TICKET_BYTES = 1024
+"""One datagram has to hold a ticket, since a link is opened with it."""
+MAX_COMMANDS = 32
 Bytes = bytes
+RawTicket = Annotated[bytes, Meta(max_length=MAX_TICKET_BYTES)]
 Raws = Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
 
 
@@ -34,11 +39,13 @@ class Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class Request(Message, frozen=True, tag=1):
-    """<REQUEST, o, t, c> (OSDI'99 §4.1). Carries one or more operations under one timestamp."""
+    """<REQUEST, o, t, c> (OSDI'99 §4.1). Carries one or more operations under one timestamp, and
+    the ticket of a guest, so that whoever has its bytes and the cluster file can verify it."""
 
     client: Name
     timestamp: Number
     operations: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=MAX_LIST)]
+    ticket: RawTicket = b""
 
 
 class PrePrepare(Message, frozen=True, tag=2):
@@ -112,6 +119,24 @@ class Receipt(Message, frozen=True, tag=8):
     sequence: Number
     results: Hash
     replica: Number
+
+
+class Ticket(Message, frozen=True, tag=9):
+    """A client of the cluster file admits another, its guest, which signs with one key and opens
+    links with the other. `may`: what it may call of what its admitter may, "*" for all of that;
+    `until`: the agreed time (wall ns) from which on it may call nothing, 0 for never."""
+
+    admitter: Name
+    slot: Annotated[int, Meta(ge=0, lt=MAX_GUESTS)]
+    signing: Hash
+    link: Hash
+    may: Annotated[tuple[Command, ...], Meta(max_length=MAX_COMMANDS)]
+    until: Number
+
+    @property
+    def client(self) -> ClientId:
+        """The guest's name: bounded in number, whatever its admitter signs."""
+        return f"{self.admitter}/{self.slot}"
 
 
 # -- vouched for by the link ----------------------------------------------------------------
@@ -219,12 +244,13 @@ class Reply(Message, frozen=True, tag=25):
 class Read(Message, frozen=True, tag=26):
     """Operations that change nothing, asked of every replica outside the order (§5.1). `session`
     is never used by another life of this client, `nonce` never again in this one. `stale`: what
-    f+1 agree on will do, whatever others know that is newer."""
+    f+1 agree on will do, whatever others know that is newer. `ticket`: a guest's."""
 
     session: Number
     nonce: Number
     operations: Annotated[tuple[bytes, ...], Meta(min_length=1, max_length=MAX_LIST)]
     stale: bool = False
+    ticket: RawTicket = b""
 
 
 class ReadReply(Message, frozen=True, tag=27):
@@ -245,7 +271,7 @@ class Attest(Message, frozen=True, tag=28):
 
 Vote: TypeAlias = Prepare | Commit
 Signable: TypeAlias = (
-    Request | PrePrepare | Prepare | Commit | Checkpoint | ViewChange | NewView | Receipt
+    Request | PrePrepare | Prepare | Commit | Checkpoint | ViewChange | NewView | Receipt | Ticket
 )
 LinkMessage: TypeAlias = (
     Proposal
@@ -284,4 +310,6 @@ class Batch(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 def sender(message: Signable) -> ReplicaId | ClientId:
     """Who claims to have signed `message`."""
+    if isinstance(message, Ticket):
+        return message.admitter
     return message.client if isinstance(message, Request) else message.replica

@@ -32,7 +32,7 @@ from pbft.core.protocol import (
 )
 from pbft.core.records import AnyRecord
 from pbft.core.restore import restore
-from pbft.core.service import Service
+from pbft.core.service import Guard, Service
 from pbft.core.state.machine import Machine
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.status import ReplicaStatus
@@ -94,7 +94,8 @@ class Replica:
     """One replica of the cluster, honest by construction: misbehaviour is built around it.
 
     It votes only once a quorum, itself included, has shown no vote of its own that is not in
-    `records`. Raises `RecordError` where records contradict each other or the cluster.
+    `records`. `guard` says what each client may call. Raises `RecordError` where records contradict
+    each other or the cluster.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class Replica:
         signer: Signer,
         verifier: Verifier,
         service: Service,
+        guard: Guard | None = None,
         records: Sequence[AnyRecord] = (),
         now: Instant,
     ) -> None:
@@ -113,7 +115,7 @@ class Replica:
         self.number = replica
         self.authentication = authentication
         self._ingress = Ingress(config, authentication)
-        self._state = ReplicaState(config, replica, authentication, Machine(service))
+        self._state = ReplicaState(config, replica, authentication, Machine(service, guard))
         restore(self._state, self._ingress, records)
         self._again = False
         deadlines.settle(self._state, Turn(now, self._state.others))

@@ -1,12 +1,13 @@
 """What a replicated service must offer to the core: a deterministic state machine (OSDI'99 §2)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from msgspec import Struct, msgpack
 
 from pbft.core.ids import ClientId, Digest, SequenceNumber, Timestamp
+from pbft.core.messages import Ticket
 from pbft.crypto.digests import DIGEST_BYTES, domain
 
 EMPTY = bytes(DIGEST_BYTES)
@@ -19,7 +20,7 @@ class Context(Struct, frozen=True):
     `time` is the agreed time in wall-clock nanoseconds: strictly increasing from one sequence
     number to the next, proposed by the primary and checked only to be within a bound.
     `timestamp`, `number`: which operation of which request of this client. `batch`: the digest of
-    what was ordered at this sequence number.
+    what was ordered at this sequence number. `ticket`: a guest's, who is not in the cluster file.
     """
 
     client: ClientId
@@ -28,6 +29,7 @@ class Context(Struct, frozen=True):
     timestamp: Timestamp = 0
     number: int = 0
     batch: Digest = EMPTY
+    ticket: Ticket | None = None
 
     @property
     def seed(self) -> bytes:
@@ -35,6 +37,11 @@ class Context(Struct, frozen=True):
         client can foresee it; a Byzantine primary can bias it, by trying batches."""
         fields = (self.client, self.sequence, self.timestamp, self.number, self.batch)
         return sha256(_SEED + msgpack.encode(fields)).digest()
+
+
+Guard: TypeAlias = Callable[[bytes, Context], None]
+"""Called with every operation, ordered or not, before the service is: what it raises refuses the
+operation. It depends on its arguments and the cluster file alone."""
 
 
 class State(Protocol):

@@ -11,7 +11,7 @@ import msgspec
 
 from pbft.core.errors import DecodeError
 from pbft.core.ids import Digest
-from pbft.core.messages import AnyMessage, Batch, LinkMessage, Message, Signable
+from pbft.core.messages import AnyMessage, Batch, LinkMessage, Message, Signable, Ticket
 from pbft.crypto.digests import digest
 
 SIGNATURE_BYTES = 64
@@ -73,6 +73,15 @@ def split_signed(raw: bytes) -> tuple[bytes, bytes]:
 def decode_signed(raw: bytes) -> Signable:
     """The claim inside a signed message; its signature is *not* checked here."""
     return _decode(_signable, split_signed(raw)[1])
+
+
+def decode_ticket(raw: bytes) -> Ticket | None:
+    """The claim of a ticket that a message carries, none where it carries none. Raises
+    `DecodeError`."""
+    message = decode_signed(raw) if raw else None
+    if message is not None and not isinstance(message, Ticket):
+        raise DecodeError("not a ticket")
+    return message
 
 
 def decode(data: bytes) -> AnyMessage:

@@ -7,7 +7,7 @@ secret for, which is all that a simulation needs of a signature; a share of seed
 import hashlib
 from collections.abc import Mapping
 
-from pbft.core.ids import Principal
+from pbft.core.ids import ClientId, Principal
 
 
 class TagSigner:
@@ -29,7 +29,13 @@ class TagVerifier:
     def __init__(self, secrets: Mapping[Principal, bytes]) -> None:
         self._signers = {principal: TagSigner(secret) for principal, secret in secrets.items()}
 
-    def verify(self, principal: Principal, message: bytes, signature: bytes) -> bool:
-        """Whether `principal`'s secret made `signature` over `message`."""
+    def verify(
+        self, principal: Principal, message: bytes, signature: bytes, key: bytes | None = None
+    ) -> bool:
+        """Whether `principal`'s secret made `signature` over `message`; nobody has a `key`."""
         signer = self._signers.get(principal)
         return signer is not None and signer.sign(message) == signature
+
+    def guests(self, client: ClientId) -> int:
+        """Nobody admits anybody in a simulation."""
+        return 0

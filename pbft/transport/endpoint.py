@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from pbft.core.errors import ConfigurationError
 from pbft.core.ids import MILLISECOND, SECOND
+from pbft.crypto.link_state import Admit
 from pbft.crypto.links import SEAL_OVERHEAD, Drop, Links, Outgoing
 from pbft.crypto.noise import LinkPrivateKey
 from pbft.transport.bulk import PACE_NS, Bulk
@@ -306,9 +307,12 @@ async def open_endpoint(
     limits: EndpointLimits,
     drops: Counter[str],
     wake: Callable[[], None],
+    ticket: bytes = b"",
+    admit: Admit | None = None,
 ) -> Endpoint:
     """Bind a socket for the links between `name` and `peers` (X25519 keys by name). `agreed` is
-    a digest that must be equal at both ends. Raises `ConfigurationError`."""
+    a digest that must be equal at both ends. `ticket`: a guest's; `admit` judges those of others.
+    Raises `ConfigurationError`."""
     if limits.datagram_bytes - SEAL_OVERHEAD < MIN_ROOM:
         raise ConfigurationError(f"datagram_bytes must be at least {MIN_ROOM + SEAL_OVERHEAD}")
     links = Links(
@@ -318,6 +322,8 @@ async def open_endpoint(
         cluster=cluster_id,
         payload=agreed,
         random_bytes=os.urandom,
+        ticket=ticket,
+        admit=admit,
     )
     sock = await UdpSocket.open(*bind, limits=limits.ingress, drops=drops, wake=wake)
     return Endpoint(links, sock, limits, drops)

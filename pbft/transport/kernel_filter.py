@@ -29,7 +29,7 @@ MAX_INDEXES = 1900
 
 _ATTACH, _DETACH = 26, 27
 _LOAD_BYTE, _LOAD_WORD, _LOAD_LENGTH = 0x30, 0x20, 0x80
-_IF_EQUAL, _AND, _RETURN = 0x15, 0x54, 0x06
+_IF_EQUAL, _IF_AT_LEAST, _AND, _RETURN = 0x15, 0x35, 0x54, 0x06
 _RANDOM = 0xFFFFF000 + 56
 _HEADER = 8
 """The filter sees the header of UDP, too."""
@@ -39,7 +39,7 @@ Instruction = tuple[int, int, int, int]
 """Code, how far to jump where true and where false, operand."""
 
 
-def program(indexes: Iterable[int], initiations: Iterable[int]) -> list[Instruction]:
+def program(indexes: Iterable[int], initiations: Iterable[range]) -> list[Instruction]:
     """Accept `initiations` by length and everything else by the receiver's index in it. A load
     beyond the end of a datagram drops it."""
     accept = (_RETURN, 0, 0, _WHOLE)
@@ -51,7 +51,7 @@ def program(indexes: Iterable[int], initiations: Iterable[int]) -> list[Instruct
         (_RETURN, 0, 0, 0),
     ]
     begin: list[Instruction] = [(_LOAD_LENGTH, 0, 0, 0)]
-    lengths = [each for size in initiations for each in _one_of(size + _HEADER, accept)]
+    lengths = [each for sizes in initiations for each in _within(sizes, accept)]
     first = [*begin, *lengths, *sample]
     kind: list[Instruction] = [
         (_LOAD_BYTE, 0, 0, _HEADER),
@@ -71,15 +71,20 @@ def _one_of(value: int, accept: Instruction) -> list[Instruction]:
     return [(_IF_EQUAL, 0, 1, value), accept]
 
 
+def _within(sizes: range, accept: Instruction) -> list[Instruction]:
+    low, high = sizes.start + _HEADER, sizes.stop + _HEADER
+    return [(_IF_AT_LEAST, 0, 2, low), (_IF_AT_LEAST, 1, 0, high), accept]
+
+
 class Gate:
     """Open until `flood` datagrams that were of no use have been read between two looks."""
 
     LOOK_NS = 100 * MILLISECOND
     FLOOD = 50
 
-    def __init__(self, sock: Any, initiations: Iterable[int]) -> None:
+    def __init__(self, sock: Any, initiations: Iterable[range]) -> None:
         self._socket = sock
-        self._initiations = sorted(set(initiations))
+        self._initiations = tuple(initiations)
         self._useless = 0
         self._look_at = 0
         self._let_through: frozenset[int] | None = None
@@ -110,7 +115,7 @@ class Gate:
             self._let_through = indexes
 
 
-def attach(sock: socket.socket, indexes: Iterable[int], initiations: Iterable[int]) -> bool:
+def attach(sock: socket.socket, indexes: Iterable[int], initiations: Iterable[range]) -> bool:
     """Let the kernel drop most of the rest; whether it does."""
     code = program(indexes, initiations)
     if sys.platform != "linux" or len(code) > 2 * MAX_INDEXES:

@@ -1,21 +1,19 @@
 """A plain class with commands and queries as the service of a replica.
 
-Every operation that comes is judged here, equally at every replica: whether its client may call it,
-whether the active version has it, whether its arguments are what it takes. What a command changes
-is in the replicated state when it returns; what it raises takes that back.
+Every operation that comes is judged here, equally at every replica: whether the active version has
+it, whether its arguments are what it takes. What a command changes is in the replicated state when
+it returns; what it raises takes that back.
 
 The active version is a part of the state. New code, which has the methods of the old version and
 those of the new one, is brought to the replicas one at a time; then `pbft.upgrade`, an operation
 like any other, makes the new version active at one place in the order.
 """
 
-from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 
-from pbft.core.errors import HaltError, NotPermittedError, ServiceError, UnknownCommandError
-from pbft.core.ids import ClientId
+from pbft.core.errors import HaltError, ServiceError, UnknownCommandError
 from pbft.core.service import Context, Service, State
 from pbft.typed.attributes import Attributes
 from pbft.typed.events import EVENTS, Listening, Log, current
@@ -25,20 +23,14 @@ from pbft.typed.refusals import refusal
 VERSION = b"v"
 """Where the state has the active version; 1 where there is none."""
 UPGRADE = "pbft.upgrade"
-ANYTHING = "*"
 
 
 class Hosted:
-    """A core `Service` around `target`. `permitted`: by client, the names that it may call, "*" for
-    all; a client that is not in it may call everything.
+    """A core `Service` around `target`. Raises `ServiceError` for a class that cannot be
+    replicated."""
 
-    Raises `ServiceError` for a class that cannot be replicated."""
-
-    def __init__(
-        self, target: object, permitted: Mapping[ClientId, Collection[str]] | None = None
-    ) -> None:
+    def __init__(self, target: object) -> None:
         self._target = target
-        self._permitted = permitted or {}
         self._methods = methods_of(type(target))
         if not self._methods:
             text = "has no @command and no @query: decorate its methods"
@@ -87,9 +79,6 @@ class Hosted:
 
     def _execute(self, operation: bytes, context: Context) -> bytes:
         name, packed = parse_operation(operation)
-        allowed = self._permitted.get(context.client)
-        if allowed is not None and name not in allowed and ANYTHING not in allowed:
-            raise NotPermittedError(f"{context.client} may not call {name}")
         if name == UPGRADE:
             return self._upgrade(packed)
         if name == EVENTS:
@@ -140,9 +129,9 @@ class Hosted:
             )
 
 
-def hosted(service: Any, permitted: Mapping[ClientId, Collection[str]] | None = None) -> Service:
+def hosted(service: Any) -> Service:
     """`service` itself where it speaks bytes, or what hosts it."""
     if callable(getattr(service, "execute", None)) and callable(getattr(service, "open", None)):
         low: Service = service
         return low
-    return Hosted(service, permitted)
+    return Hosted(service)

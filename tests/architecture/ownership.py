@@ -15,7 +15,7 @@ from tests.architecture.modules import Module, calls, within
 STATE = "pbft.core.state.replica_state"
 PROTOCOL = "pbft.core.protocol"
 MESSAGES = "pbft.core.messages"
-CLIENT = frozenset({"pbft.client_session", "pbft.receipts"})
+CLIENT = frozenset({"pbft.client_session", "pbft.receipts", "pbft.tickets"})
 TWO_MAKERS = {
     # proposed in the normal case, or as part of a NEW-VIEW
     "PrePrepare": frozenset({"pbft.core.protocol.ordering", "pbft.core.protocol.view_change"}),

@@ -26,12 +26,13 @@ from pbft.core.messages import (
     Request,
     Signable,
     Signed,
+    Ticket,
     ViewChange,
     Witness,
 )
 from pbft.core.records import AnyRecord, Began
 from pbft.core.replica import Replica
-from pbft.core.service import Context, State
+from pbft.core.service import Context, Guard, State
 from pbft.core.wire import batch_digest, encode_body, encode_link
 from pbft.crypto.signing import SigningKey
 from pbft.journal import Put, read, writes
@@ -39,6 +40,8 @@ from pbft.journal import Put, read, writes
 CLUSTER = b"tests/core/lab.."
 WALL = 1_700_000_000_000_000_000
 CLIENTS: tuple[str, ...] = ("alice", "bob", "carol", "dave", "erin", "frank")
+ADMITS = {"alice": 4}
+"""Who may admit how many guests."""
 
 
 class Journal:
@@ -92,12 +95,14 @@ class Lab:
         self.now = 1_000_000_000
         self.wall = WALL
         keys = signing_keys(n)
-        verifier = Ed25519Verifier({p: key.public for p, key in keys.items()})
+        verifier = Ed25519Verifier({p: key.public for p, key in keys.items()}, ADMITS)
         self.verifier = verifier
         self.keys = keys
         self._signers = {
             p: Authentication(self.config.cluster_id, key, verifier) for p, key in keys.items()
         }
+        self.tickets: dict[str, bytes] = {}
+        self.guard: Guard | None = None
         self.service = Journal()
         self.records: list[AnyRecord] = list(records)
         self.sent: list[AnyMessage] = []
@@ -112,6 +117,7 @@ class Lab:
             signer=self.keys[self.me],
             verifier=self.verifier,
             service=self.service,
+            guard=self.guard,
             records=self.records,
             now=self.instant,
         )
@@ -185,7 +191,18 @@ class Lab:
     def request(self, timestamp: int, *operations: bytes, client: str = "alice") -> Signed[Request]:
         """A signed request; one operation named after the timestamp by default."""
         body = operations or (b"op-%d" % timestamp,)
-        return self._signers[client].sign(Request(client, timestamp, body))
+        ticket = self.tickets.get(client, b"")
+        return self._signers[client].sign(Request(client, timestamp, body, ticket))
+
+    def admit(self, slot: int, *, by: str = "alice", **changes: Any) -> str:
+        """A guest, who speaks from now on; `changes` are to its ticket."""
+        client = f"{by}/{slot}"
+        self.keys[client] = key = SigningKey(bytes([100 + slot]) * 32)
+        self._signers[client] = Authentication(self.config.cluster_id, key, self.verifier)
+        values: dict[str, Any] = {"may": ("*",), "until": 0, "signing": key.public, **changes}
+        ticket = Ticket(by, slot, link=bytes(32), **values)
+        self.tickets[client] = self._signers[by].sign(ticket).raw
+        return client
 
     def batch(self, *requests: Signed[Request], time: int | None = None) -> bytes:
         """The body of a proposal."""

@@ -26,6 +26,7 @@ from pbft.core.messages import (
     Signable,
     StableProof,
     Status,
+    Ticket,
     ViewChange,
     Witness,
 )
@@ -42,6 +43,7 @@ SIGNABLE: list[Signable] = [
     ViewChange(3, 128, (b"one", b"two"), (Certificate(b"pp", (b"p1", b"p2")),), 1),
     NewView(3, (b"vc1", b"vc2"), (b"pp1",), 3),
     Receipt("alice", 1, D, 17, D, 2),
+    Ticket("alice", 63, D, D, ("get",), 0),
 ]
 
 LINK: list[LinkMessage] = [

@@ -10,7 +10,7 @@ from pbft.core.config import Configuration
 from pbft.core.effects import Send
 from pbft.core.errors import RequestTooLargeError
 from pbft.core.ids import MILLISECOND, Instant, Packet, Principal
-from pbft.core.messages import Reply, Request
+from pbft.core.messages import Read, Reply, Request
 from pbft.core.wire import encode_link, request_digest
 from pbft.crypto.signing import SigningKey
 
@@ -144,8 +144,10 @@ def test_a_large_operation_travels_alone_and_to_all_replicas() -> None:
     assert [each.to for each in sent] == [(0,), (0, 1, 2, 3), (0,)]
 
 
-def test_the_largest_operation_passes_and_one_byte_more_does_not() -> None:
-    client = ClientSession(CONFIG, "x" * 64, signer=KEY, first_timestamp=2**40)
+@pytest.mark.parametrize("ticket", [b"", bytes(1024)])
+def test_the_largest_operation_passes_and_one_byte_more_does_not(ticket: bytes) -> None:
+    name = "x" * 64 + ("/63" if ticket else "")
+    client = ClientSession(CONFIG, name, signer=KEY, first_timestamp=2**40, ticket=ticket)
     size = CONFIG.request_max_bytes
     with pytest.raises(RequestTooLargeError, match="above the limit of") as refused:
         client.call(bytes(size))
@@ -155,6 +157,16 @@ def test_the_largest_operation_passes_and_one_byte_more_does_not() -> None:
     client.call(bytes(limit))
     (sent,) = client.expire(at(0)).messages
     assert len(sent.data) <= size
+
+
+def test_a_guest_shows_its_ticket_with_every_request_and_read() -> None:
+    config = dataclasses.replace(CONFIG, fast_reads=True)
+    client = ClientSession(config, "a/0", signer=KEY, first_timestamp=FIRST, ticket=b"ticket")
+    client.call(b"put")
+    client.call(b"get", read=True)
+    client.call(b"old", read=True, stale=True)
+    sent = [each.message for each in client.expire(at(0)).messages]
+    assert [each.ticket for each in sent if isinstance(each, Request | Read)] == [b"ticket"] * 3
 
 
 def test_unanswered_requests_go_to_all_replicas_with_growing_delays() -> None:

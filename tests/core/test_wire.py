@@ -26,7 +26,7 @@ def test_every_message_survives_its_encoding(message: AnyMessage) -> None:
 
 
 GOLDEN = {
-    "Request": "9401a5616c6963650192c403707574c400",
+    "Request": "9501a5616c6963650192c403707574c400c400",
     "PrePrepare": "95020001c420" + D.hex() + "00",
     "Prepare": "95030102c420" + D.hex() + "03",
     "Commit": "9504cf7fffffffffffffffcf7fffffffffffffffc420" + D.hex() + "cf7fffffffffffffff",
@@ -43,10 +43,11 @@ GOLDEN = {
     "FetchNodes": "92179192c4020102c420" + D.hex(),
     "Nodes": "92189193c4020102c420" + D.hex() + "c40464617461",
     "Reply": "97190263c420" + D.hex() + "1192c403006f6bc403016e6f03",
-    "Read": "951acf00000100000000000391c403676574c2",
+    "Read": "961acf00000100000000000391c403676574c2c400",
     "ReadReply": "961bcf00000100000000000311c420" + D.hex() + "02",
     "Receipt": "9708a5616c69636501c420" + D.hex() + "11c420" + D.hex() + "02",
     "Attest": "921c63",
+    "Ticket": "9709a5616c6963653fc420" + D.hex() + "c420" + D.hex() + "91a367657400",
 }
 
 

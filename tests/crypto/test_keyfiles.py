@@ -77,3 +77,34 @@ def test_damaged_files_and_wrong_passphrases_are_refused(
         plain.write_bytes(bad)
         with pytest.raises(KeyFileError, match=r"plain\.pem"):
             load_identity(plain)
+
+
+def test_a_ticket_stands_behind_the_keys(tmp_path: Path, identity: Identity) -> None:
+    for size in (1, 47, 48, 49, 1024):
+        identity.ticket = bytes(range(256)) * 4
+        identity.ticket = identity.ticket[:size]
+        path = tmp_path / f"{size}.pem"
+        save_identity(path, identity, b"secret")
+        found = load_identity(path, b"secret")
+        assert same(found, identity)
+        assert found.ticket == identity.ticket
+
+
+def test_a_damaged_ticket_is_refused(tmp_path: Path, identity: Identity) -> None:
+    identity.ticket = bytes(100)
+    save_identity(tmp_path / "good.pem", identity)
+    good = (tmp_path / "good.pem").read_bytes()
+    path = tmp_path / "bad.pem"
+    for bad in (
+        good.replace(b"AAAA\n", b"AAA\n", 1),
+        good.replace(b"AAAA\n", b"AAAAAAAA\n", 1),
+        good.replace(b"-----END PBFT TICKET-----", b"-----END PBFT TICKET----"),
+        good + b"\n",
+        good + good[good.index(b"-----BEGIN PBFT") :],
+        good.partition(b"AAAA")[0],
+    ):
+        path.unlink(missing_ok=True)
+        path.write_bytes(bad)
+        path.chmod(0o600)
+        with pytest.raises(KeyFileError, match="ticket behind its keys"):
+            load_identity(path)

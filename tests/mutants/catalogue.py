@@ -12,6 +12,7 @@ CORE = "pbft/core"
 PROTOCOL = "pbft/core/protocol"
 RECOVERY = f"{PROTOCOL}/recovery.py"
 L = "tests/traps/test_lost_disk.py"
+GUEST = "tests/core/test_guests.py"
 
 
 def mutant(trap: str, name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
@@ -1247,4 +1248,80 @@ TRANSFER = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE
+GUESTS = (
+    mutant(
+        "T5",
+        "a ticket is good whoever signed it",
+        f"{CORE}/authentication.py",
+        "return ticket if self.authentic(ticket, raw) else None",
+        "return ticket",
+        f"{GUEST}::test_a_ticket_that_is_forged_or_borrowed_is_worth_nothing",
+    ),
+    mutant(
+        "T5",
+        "a ticket is good for any name",
+        f"{CORE}/authentication.py",
+        "if ticket is None or ticket.client != message.client:",
+        "if ticket is None:",
+        f"{GUEST}::test_a_ticket_that_is_forged_or_borrowed_is_worth_nothing",
+    ),
+    mutant(
+        "T30",
+        "an admitter has as many guests as it likes",
+        f"{CORE}/authentication.py",
+        "ticket.slot >= self._verifier.guests(ticket.admitter):",
+        "not self._verifier.guests(ticket.admitter):",
+        f"{GUEST}::test_a_ticket_that_is_forged_or_borrowed_is_worth_nothing",
+    ),
+    mutant(
+        "T6",
+        "a read is good under any guest's ticket",
+        f"{PROTOCOL}/admission.py",
+        'if ("/" in peer) if ticket is None else ticket.client != peer:',
+        "if False:",
+        f"{GUEST}::test_a_read_shows_the_ticket_of_whoever_the_link_vouches_for",
+    ),
+    mutant(
+        "CL15",
+        "a guest has state before its handshake is authentic",
+        "crypto/links.py",
+        "        noise = self._noise((peer.encode(), self._identity), public, ticket,",
+        "        self._links.setdefault(peer, Link(public))\n"
+        "        noise = self._noise((peer.encode(), self._identity), public, ticket,",
+        "tests/crypto/test_guest_links.py::test_a_ticket_without_its_key_opens_nothing",
+    ),
+    mutant(
+        "FL5",
+        "every guest may waste as much as a client",
+        "pbft/nuisances.py",
+        'if "/" not in peer:',
+        "if True:",
+        "tests/test_nuisances.py::test_guests_together_have_what_one_peer_has_and_each_its_part",
+    ),
+    mutant(
+        "AU8",
+        "forged tickets are looked at without end",
+        "pbft/door.py",
+        "if not self._judge.knows(raw) and pace.left(now) < 1:",
+        "if False:",
+        "tests/test_door.py",
+    ),
+    mutant(
+        "FL5",
+        "what is read outside the order is permitted to everybody",
+        f"{CORE}/protocol/execution.py",
+        "partial(state.machine.ask, context=who)",
+        "state.machine.query",
+        f"{GUEST}::test_what_the_guard_refuses_reaches_no_service_ordered_or_not",
+    ),
+    mutant(
+        "FL5",
+        "a ticket gives more than its admitter has",
+        "pbft/typed/permissions.py",
+        "sets = [self._permitted.get(admitter(context.client), NOTHING)]",
+        "sets = [] if ticket else [self._permitted.get(context.client, NOTHING)]",
+        "tests/typed/test_permissions.py",
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS

@@ -56,9 +56,10 @@ Message = tuple[int, bytes]
 class ClientFlood:
     """Valid requests and others, of one identity, small and large, complete and not."""
 
-    def __init__(self, name: str, authentication: Authentication) -> None:
+    def __init__(self, name: str, authentication: Authentication, ticket: bytes) -> None:
         self._name = name
         self._authentication = authentication
+        self._ticket = ticket
         self._dice = random.Random(name)
         self._timestamp = time.time_ns() // 1000
         self._old: list[bytes] = []
@@ -72,7 +73,7 @@ class ClientFlood:
         damaged = bytearray(fresh[0])
         damaged[self._dice.randrange(len(damaged))] ^= 1
         raws = [*fresh, *self._dice.sample(self._old, 4), bytes(damaged)]
-        raws.append(encode_link(Read(1, self._round, (b"x",))))
+        raws.append(encode_link(Read(1, self._round, (b"x",), ticket=self._ticket)))
         raws.append(self._dice.randbytes(100))
         whole = [(MESSAGE, raw) for raw in raws]
         whole += [(CONTROL, control.encode(StatusQuery(self._round)))] * 8
@@ -84,7 +85,7 @@ class ClientFlood:
     def _request(self, size: int) -> bytes:
         self._timestamp += 1
         put = Put(b"flood/%d" % self._dice.randrange(KEYS), self._dice.randbytes(size))
-        message = Request(self._name, self._timestamp, (encode(put),))
+        message = Request(self._name, self._timestamp, (encode(put),), self._ticket)
         return self._authentication.sign(message).raw
 
 
@@ -166,13 +167,13 @@ async def at_line_rate(
 
 
 async def client(directory: Path, name: str, sink: tuple[str, int] | None) -> None:
-    """The identity is the client's own."""
+    """The identity is the client's own, or a guest's."""
     async with Client(directory, identity=name) as opened:
-        cluster = opened.cluster
-        identity = cluster.identity(directory, name)
+        cluster, identity = opened.cluster, opened._who.identity
         signing = Authentication(cluster.config.cluster_id, identity.signing, cluster.verifier())
         peers = [each.name for each in cluster.replicas]
-        await at_line_rate(opened._end, peers, ClientFlood(name, signing), sink)
+        flood = ClientFlood(opened.name, signing, identity.ticket)
+        await at_line_rate(opened._end, peers, flood, sink)
 
 
 async def replica(directory: Path, me: ReplicaId, sink: tuple[str, int] | None) -> None:

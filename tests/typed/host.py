@@ -10,6 +10,7 @@ from pbft.core.state.machine import Machine
 from pbft.crypto.trie import Snapshot
 from pbft.typed.hosting import Hosted
 from pbft.typed.methods import Method, operation
+from pbft.typed.permissions import Permissions
 from pbft.typed.refusals import restored
 
 
@@ -18,8 +19,8 @@ class Host:
 
     def __init__(self, target: object, **permitted: tuple[str, ...]) -> None:
         self.target = target
-        self.hosted = Hosted(target, permitted)
-        self.machine = Machine(self.hosted)
+        self.hosted = Hosted(target)
+        self.machine = Machine(self.hosted, Permissions(permitted) if permitted else None)
         self.sequence = 0
 
     def call(self, method: Method[..., Any], *args: Any, client: str = "alice") -> Any:

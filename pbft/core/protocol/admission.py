@@ -41,7 +41,7 @@ from pbft.core.protocol import (
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
 from pbft.core.verified import ProvenNewView, ProvenViewChange
-from pbft.core.wire import decode_signed
+from pbft.core.wire import decode_signed, decode_ticket
 
 WORK = (Request, Read, Proposal, Prepare, Commit, Decision, BatchBodyMessage, Nodes)
 """What there may be much of. The rest is talk, of which a correct peer makes little."""
@@ -123,6 +123,9 @@ def _read(state: ReplicaState, peer: Principal, message: Read) -> str | None:
         return "read without fast reads"
     if isinstance(peer, int):
         return "read of no client"
+    ticket = decode_ticket(message.ticket)
+    if ("/" in peer) if ticket is None else ticket.client != peer:
+        return "read of another client"
     most = state.config.request_max_operations
     return "read with too many operations" if len(message.operations) > most else None
 

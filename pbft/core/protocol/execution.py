@@ -5,6 +5,7 @@ whether a request is a duplicate or below its session's floor, and the agreed ti
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from pbft.core.effects import Executed
 from pbft.core.errors import HaltError, Refusal
@@ -16,7 +17,7 @@ from pbft.core.state.replica_state import ReplicaState
 from pbft.core.state.sessions import Answer, load
 from pbft.core.turn import Turn
 from pbft.core.verified import Body
-from pbft.core.wire import request_digest, results_digest
+from pbft.core.wire import decode_ticket, request_digest, results_digest
 from pbft.crypto.trie import Snapshot
 
 SLOTS_PER_RULE = 32
@@ -87,8 +88,9 @@ def _apply(
     batch: Digest,
 ) -> None:
     message, time = request.message, state.sessions.time
+    ticket = decode_ticket(message.ticket)
     contexts = (
-        Context(message.client, sequence, time, message.timestamp, number, batch)
+        Context(message.client, sequence, time, message.timestamp, number, batch, ticket)
         for number in range(len(message.operations))
     )
     run = state.machine.execute
@@ -213,15 +215,15 @@ def answer_reads(state: ReplicaState, turn: Turn) -> bool:
     sound = state.voting and not state.checkpoints.diverged and state.transfer.target is None
     if not sound:
         return False
+    time = state.sessions.time
     for client, reads in waiting.items():
         for read in reads:
             if state.executed < state.acknowledged and not read.stale:
                 continue
-            results = _said(
-                _results(state, read.operations, state.machine.query),
-                read.nonce % state.config.n == state.me,
-            )
-            reply = ReadReply(read.session, read.nonce, state.executed, results, state.me)
+            who = Context(client, state.executed, time, ticket=decode_ticket(read.ticket))
+            results = _results(state, read.operations, partial(state.machine.ask, context=who))
+            said = _said(results, read.nonce % state.config.n == state.me)
+            reply = ReadReply(read.session, read.nonce, state.executed, said, state.me)
             turn.reply(client, reply)
     return False
 

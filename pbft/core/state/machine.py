@@ -7,7 +7,7 @@ one that raises has written is undone.
 from collections.abc import Iterator
 
 from pbft.core.errors import ServiceError
-from pbft.core.service import Context, Queries, Service
+from pbft.core.service import Context, Guard, Queries, Service
 from pbft.crypto.trie import Snapshot, Trie
 
 SERVICE = 0
@@ -73,11 +73,12 @@ class ServiceState:
 class Machine:
     """`tree` holds the whole replicated state, the service's part among it."""
 
-    __slots__ = ("_state", "service", "tree")
+    __slots__ = ("_guard", "_state", "service", "tree")
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, guard: Guard | None = None) -> None:
         """Begins with nothing. Raises what `service.open` raises."""
         self.service = service
+        self._guard = guard
         self.install(Snapshot(None))
 
     def install(self, snapshot: Snapshot) -> None:
@@ -88,7 +89,9 @@ class Machine:
         self.tree, self._state = tree, state
 
     def execute(self, operation: bytes, context: Context) -> bytes:
-        """Raises what the service raises, with the state as it was."""
+        """Raises what the guard or the service raises, with the state as it was."""
+        if self._guard is not None:
+            self._guard(operation, context)
         self._state.begin()
         try:
             return self.service.execute(operation, context)
@@ -97,6 +100,12 @@ class Machine:
             raise
         finally:
             self._state.writable = False
+
+    def ask(self, operation: bytes, context: Context) -> bytes:
+        """`query` by a client. Raises what the guard raises, too."""
+        if self._guard is not None:
+            self._guard(operation, context)
+        return self.query(operation)
 
     def query(self, operation: bytes) -> bytes:
         """Raises what the service raises, and `ServiceError` where it answers no queries."""

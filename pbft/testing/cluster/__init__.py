@@ -36,7 +36,8 @@ class ProcessCluster:
 
     `protocol` holds keys of the cluster file's [protocol] table, in its units. With `power_cuts`, a
     kill also loses what was not synced (`pbft.testing.cluster.bad_disk`). What the replicas print
-    goes to replica-N.log in the directory. Raises `ConfigurationError`.
+    goes to replica-N.log in the directory. `admits`: how many guests each client may let in.
+    Raises `ConfigurationError`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class ProcessCluster:
         durability: Durability = "fsync",
         power_cuts: bool = False,
         service: str = KEY_VALUE,
+        admits: int = 0,
     ) -> None:
         self.directory = directory
         cluster, identities = Cluster.create(
@@ -59,6 +61,7 @@ class ProcessCluster:
             protocol=protocol,
             durability=durability,
             service=service,
+            admits=admits,
         )
         cluster.save(directory, identities)
         self.cluster = cluster

@@ -1,0 +1,59 @@
+"""What each client may call, by the names of commands and queries: judged when an operation
+executes, equally at every replica, and as well when it is read outside the order.
+
+The cluster file says it of its clients. A guest may call what its ticket names and its admitter may
+call, until the agreed time of its ticket: so no ticket is worth more than its admitter's own name.
+"""
+
+from collections.abc import Collection, Mapping
+
+from pbft.core.errors import NotPermittedError
+from pbft.core.ids import ClientId, admitter
+from pbft.core.service import Context
+from pbft.typed.methods import parse_operation
+from pbft.typed.refusals import refusal
+
+ANYTHING = "*"
+"""Among what a client may call: everything."""
+NOTHING: tuple[str, ...] = ()
+
+
+class Permissions:
+    """A core `Guard`. `permitted`: by client, the names that it may call; a client that is not in
+    it may call nothing. The operations of a service without `named` methods have no names: who may
+    not call everything there may call nothing."""
+
+    def __init__(
+        self, permitted: Mapping[ClientId, Collection[str]], *, named: bool = True
+    ) -> None:
+        self._permitted = permitted
+        self._unlimited = {client for client, may in permitted.items() if ANYTHING in may}
+        self._named = named
+
+    def __call__(self, operation: bytes, context: Context) -> None:
+        """Raises `Refusal`, which carries what is wrong to the caller."""
+        if context.ticket is None and context.client in self._unlimited:
+            return
+        try:
+            self._check(operation, context)
+        except Exception as error:
+            raise refusal(error) from error
+
+    def _check(self, operation: bytes, context: Context) -> None:
+        ticket = context.ticket
+        if ticket is not None and 0 < ticket.until <= context.time:
+            raise NotPermittedError(
+                f"the ticket of {context.client} has run out: {ticket.admitter} can give it another"
+            )
+        sets = [self._permitted.get(admitter(context.client), NOTHING)]
+        if ticket is not None:
+            sets.append(ticket.may)
+        if all(ANYTHING in each for each in sets):
+            return
+        if not self._named:
+            raise NotPermittedError(
+                f"{context.client} may call some commands only, and this service's have no names"
+            )
+        name, _ = parse_operation(operation)
+        if not all(name in each or ANYTHING in each for each in sets):
+            raise NotPermittedError(f"{context.client} may not call {name}")
