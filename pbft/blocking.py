@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 
 class BlockingClient:
-    """As `Client`, with its arguments and errors."""
+    """As `Client`, with its arguments and errors; what is not open raises `PbftError`."""
 
     def __init__(
         self,

@@ -90,7 +90,7 @@ class Client:
         self._end: Endpoint
 
     async def __aenter__(self) -> "Client":
-        """Load the keys, bind a socket, shake hands with the replicas."""
+        """Load the keys, bind a socket, shake hands with the replicas. Once, else `PbftError`."""
         if self._driver is not None:
             raise PbftError("this client is open already: make another one")
         self._cluster = Cluster.load(self._directory)

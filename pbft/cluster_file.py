@@ -71,6 +71,8 @@ class ClientEntry(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class TransportEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """How links use UDP."""
+
     datagram_bytes: Annotated[int, Meta(ge=512, le=65000)] = 1200
     """Of a sealed datagram, without the headers of UDP and IP."""
 

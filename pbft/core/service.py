@@ -83,7 +83,8 @@ class Service(Protocol):
         """Work on `state` from now on: at the start, and whenever another takes its place (a
         restart, a transfer). Whatever is derived from it, such as an index, is derived anew."""
 
-    def execute(self, operation: bytes, context: Context) -> bytes: ...
+    def execute(self, operation: bytes, context: Context) -> bytes:
+        """The result of one operation. What it raises refuses the operation."""
 
 
 @runtime_checkable

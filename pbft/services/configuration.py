@@ -96,7 +96,8 @@ class RemoteConfiguration(Proxy, Configuration):
 
     async def watch(self, prefix: str = "", *, after: int = 0) -> AsyncIterator[Setting]:
         """Changes under `prefix` as they take effect, those with a revision above `after`. Raises
-        `EventsLostError` where they are not kept any more."""
+        `EventsLostError` where they are not kept any more, and `ServiceError` where the cluster
+        runs another service."""
         async for event in events(self._client, after=after, topic=TOPIC):
             try:
                 setting = Setting(*event.value)

@@ -147,6 +147,7 @@ class Simulation:
 
     @property
     def instant(self) -> Instant:
+        """Both clocks, now."""
         return Instant(self.now, WALL + self.now)
 
     # -- running it -----------------------------------------------------------------------------

@@ -37,7 +37,8 @@ async def events(
 ) -> AsyncIterator[Event]:
     """Events as they take effect, those numbered above `after`, or of sequence number `sequence`
     and above; of one `topic`, or all. Ends never: break out of it, and go on later with `after`
-    the number of the last one. Raises `EventsLostError`."""
+    the number of the last one. Raises `EventsLostError`, and `ServiceError` where the cluster's
+    service has no events."""
     pause = POLL_SECONDS
     while True:
         packed = [msgspec.msgpack.encode(each) for each in (after, sequence, MOST)]

@@ -93,7 +93,8 @@ class Method(Generic[P, R]):
         return bound
 
     def run(self, instance: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
-        """Execute on the object itself."""
+        """Execute on the object itself. Raises what the method raises, and `ServiceError` where it
+        takes a `Context` and there is none."""
         if not self._takes_context:
             return self.function(instance, *args, **kwargs)
         try:
@@ -133,7 +134,7 @@ class Method(Generic[P, R]):
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        """As callers see it."""
+        """As callers see it. Raises `ServiceError` for parameters that cannot be sent."""
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
         for each in parameters:
             if each.kind not in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD):

@@ -60,7 +60,8 @@ class _Remote:
     def options(
         self: Own, *, timeout: float | None = None, consistency: Consistency = "linearizable"
     ) -> Own:
-        """The same proxy with other options: `await counter.options(timeout=1).add(3)`."""
+        """The same proxy with other options: `await counter.options(timeout=1).add(3)`. `timeout`:
+        of each call, in seconds; by default the client's."""
         other = copy(self)
         other._timeout, other._consistency = timeout, consistency
         return other
@@ -73,7 +74,8 @@ class _Remote:
 
 
 class Proxy(_Remote):
-    """Each call raises what the command raises, and what `Client.call` raises."""
+    """Each call raises what the command raises, and what `Client.call` raises. `timeout`: of each
+    call, in seconds; by default the client's. `consistency`: of each query."""
 
     def __init__(
         self,
@@ -100,17 +102,19 @@ class Proxy(_Remote):
 
     def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call that is not made yet: keep it, then `resolve` it. Whatever happens to
-        this process, the call takes effect at most once."""
+        this process, the call takes effect at most once. Raises what `Client.prepare` raises."""
         return self._client.prepare(method.pack(args, kwargs))
 
     async def resolve(self, method: Method[P, R], key: str) -> R:
-        """Make a call that was prepared, or ask for the outcome of one that was not answered."""
+        """Make a call that was prepared, or ask for the outcome of one that was not answered.
+        Raises what the command and what `Client.resolve` raises."""
         return await self._result(method, self._client.resolve(key, timeout=self._timeout))
 
     async def certified(
         self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> tuple[R, Receipt]:
-        """Call a command, and get a receipt that third parties can verify."""
+        """Call a command, and get a receipt that third parties can verify. Raises what the command
+        and what `Client.certified` raises."""
         asked = self._client.certified(method.pack(args, kwargs), timeout=self._timeout)
         try:
             result, receipt = await asked
@@ -119,7 +123,8 @@ class Proxy(_Remote):
         return unpacked(method, result), receipt
 
     async def upgrade(self, version: int) -> None:
-        """Make a version of the service active, once all replicas run code that has it."""
+        """Make a version of the service active, once all replicas run code that has it. Raises
+        what `Client.call` raises: `RejectedError` where it is active already."""
         packed = operation(UPGRADE, [msgspec.msgpack.encode(version)])
         await self._client.call(packed, timeout=self._timeout)
 

@@ -69,6 +69,7 @@ class ProcessCluster:
         self._processes = Processes(logs=directory)
 
     def __enter__(self) -> Self:
+        """What was started ends with the block."""
         return self
 
     def __exit__(
@@ -141,7 +142,8 @@ class ProcessCluster:
 
 def free_ports(count: int) -> list[int]:
     """UDP ports of loopback that nobody has now, below those that systems hand out: a socket bound
-    to any port does not get one of them before its replica does."""
+    to any port does not get one of them before its replica does. Raises `ProcessError` where there
+    are too few."""
     with contextlib.ExitStack() as stack:
         found: list[int] = []
         for port in random.SystemRandom().sample(PORTS, len(PORTS)):

@@ -34,7 +34,7 @@ class LocalCluster:
         ]
 
     def client(self, identity: str = "client-0", *, timeout: float = 30.0) -> Client:
-        """To be opened with `async with`."""
+        """To be opened with `async with`. `timeout` is in seconds."""
         return Client(self.directory, identity=identity, timeout=timeout)
 
     def stop(self, replica: int) -> None:
