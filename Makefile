@@ -4,11 +4,12 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
-SOURCES := pbft crypto tests examples
+SOURCES := pbft crypto tests examples docs
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-system check format mutants mutant-score failpoints garbage soak campaign bench lock clean
+.PHONY: help setup demo test test-system check format docs mutants mutant-score failpoints garbage \
+	soak campaign bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,6 +50,9 @@ check: $(READY)  ## format, lint, strict types, architecture
 format: $(READY)  ## rewrite the sources in the house's format
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+docs: $(READY)  ## the documentation as a site, in build/docs
+	$(BIN)/python -m docs.generator
 
 mutants: $(READY)  ## show that each trap's test fails when its rule is removed
 	$(BIN)/python -m tests.mutants.run

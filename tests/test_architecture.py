@@ -10,7 +10,7 @@ from tests.architecture.modules import Module, load, parse
 Rule = Callable[[Sequence[Module]], list[str]]
 
 PBFT = load("pbft")
-EVERYTHING = [*PBFT, *load("tests"), *load("examples")]
+EVERYTHING = [*PBFT, *load("tests"), *load("examples"), *load("docs")]
 
 RULES: list[tuple[Rule, Sequence[Module]]] = [
     (floors.upward_imports, PBFT),
