@@ -60,6 +60,8 @@ def test_few_blocks_are_not_run_and_each_says_why() -> None:
         if "not-run" in block.words
     ]
     assert set(reasons) <= NOT_RUN.keys()
+    installing = [b.page for page in pages() for b in blocks(page) if "install" in b.words]
+    assert installing == [TUTORIAL]
     assert Counter(reasons) <= Counter(MOST_NOT_RUN)
 
 
