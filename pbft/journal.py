@@ -73,7 +73,8 @@ def writes(record: AnyRecord) -> Iterator[Write]:
         yield Put(_key(record), encode_record(record))
         return
     stable = record.sequence
-    yield Put(b"1", encode_record(Stabilised(stable, record.proof)))
+    kept = Stabilised(stable, record.proof, abandoned=record.abandoned)
+    yield Put(b"1", encode_record(kept))
     yield Drop(b"5", b"5" + _number(stable) + b"\xff" * 8)
     yield Drop(b"6", b"6" + _number(stable))
     yield Drop(b"2", b"2" + _number(record.superseded))

@@ -24,6 +24,8 @@ from pbft.core.messages import Certificate
 
 Places: TypeAlias = tuple[tuple[bytes, Digest], ...]
 """Leaves of the state tree: the path and the digest of each."""
+Votes: TypeAlias = tuple[tuple[SequenceNumber, Digest], ...]
+"""What CHECKPOINTs of ours say."""
 
 
 class Record(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -70,7 +72,8 @@ class Snapshotted(Record, frozen=True, tag=6):
 
 class Stabilised(Record, frozen=True, tag=7):
     """`placed` and `removed` turn the stable tree before into the one at `sequence`. Nobody needs
-    the leaves `dropped` and our snapshots up to `superseded` any more."""
+    the leaves `dropped` and our snapshots up to `superseded` any more; of `abandoned` ones, above
+    `sequence`, it is kept what we voted for."""
 
     sequence: SequenceNumber
     proof: tuple[bytes, ...]
@@ -78,6 +81,7 @@ class Stabilised(Record, frozen=True, tag=7):
     removed: tuple[bytes, ...] = ()
     dropped: tuple[Digest, ...] = ()
     superseded: SequenceNumber = 0
+    abandoned: Votes = ()
 
 
 class Acknowledged(Record, frozen=True, tag=8):

@@ -53,8 +53,10 @@ def _restore_checkpoint(
     is where execution continues."""
     proofs = [r for r in records if isinstance(r, Stabilised) and r.sequence]
     if proofs:
-        stable = ingress.stable(max(proofs, key=lambda proof: proof.sequence).proof)
+        newest = max(proofs, key=lambda proof: proof.sequence)
+        stable = ingress.stable(newest.proof)
         state.checkpoints.stable = state.checkpoints.certified = stable
+        state.checkpoints.abandoned = dict(newest.abandoned)
     leaves = {record.digest: record.data for record in records if isinstance(record, Leaf)}
     places = tuple((r.path, r.digest) for r in records if isinstance(r, Settled))
     later = sorted((r for r in records if isinstance(r, Snapshotted)), key=lambda r: r.sequence)
@@ -102,6 +104,7 @@ def _lose_trees(state: ReplicaState, places: Places, later: list[Snapshotted]) -
     checkpoints.diverged = True
     checkpoints.lost = places + tuple(place for record in later for place in record.placed)
     checkpoints.lost_until = max((record.sequence for record in later), default=0)
+    checkpoints.abandoned = {r.sequence: r.root for r in later} | checkpoints.abandoned
 
 
 def _apply(state: ReplicaState, ingress: Ingress, record: AnyRecord) -> None:

@@ -1239,6 +1239,22 @@ TRANSFER = (
         f"{FETCH}::test_a_disk_that_rotted_is_good_again_after_a_repair_to_a_later_checkpoint",
     ),
     mutant(
+        "T35",
+        "a vote for a state that was given up is forgotten",
+        f"{CORE}/state/recovery.py",
+        "memory.snapshots.update(sequence for sequence, _ in record.abandoned)",
+        "pass",
+        f"{FETCH}::test_a_checkpoint_vote_is_remembered_through_a_repair_to_an_earlier_state",
+    ),
+    mutant(
+        "T35",
+        "a vote for a state that was given up is contradicted",
+        f"{PROTOCOL}/checkpointing.py",
+        "if new and checkpoints.abandoned.get(at, own.root) == own.root:",
+        "if new:",
+        f"{FETCH}::test_who_gave_a_state_up_that_it_voted_for_does_not_contradict_itself",
+    ),
+    mutant(
         "FL10",
         "a peer is given as much as it asks for",
         f"{PROTOCOL}/state_transfer.py",

@@ -71,7 +71,8 @@ def cast(state: ReplicaState, turn: Turn) -> bool:
     if checkpoints.diverged or not (state.voting or state.recovery.recovering):
         return False
     for at, own in checkpoints.own.items():
-        if at > checkpoints.stable.sequence and at not in checkpoints.cast:
+        new = at > checkpoints.stable.sequence and at not in checkpoints.cast
+        if new and checkpoints.abandoned.get(at, own.root) == own.root:
             vote = state.authentication.sign(Checkpoint(at, own.root, state.me))
             checkpoints.cast[at] = vote
             checkpoints.votes.setdefault(at, {})[state.me] = vote
@@ -133,13 +134,16 @@ def stabilise(state: ReplicaState, turn: Turn) -> bool:
         return _diverge(state, turn, own)
     ours = [each for s, each in sorted(checkpoints.own.items()) if s > checkpoints.stable.sequence]
     steps = [each for each in ours if each.sequence <= certified.sequence]
-    turn.record(_folded(certified, steps, ours[len(steps) :]))
+    turn.record(_folded(checkpoints, certified, steps, ours[len(steps) :]))
     _move(state, turn, certified)
     return True
 
 
 def _folded(
-    stable: StableCheckpoint, steps: list[OwnCheckpoint], later: list[OwnCheckpoint]
+    checkpoints: Checkpoints,
+    stable: StableCheckpoint,
+    steps: list[OwnCheckpoint],
+    later: list[OwnCheckpoint],
 ) -> Stabilised:
     """`steps` lead from the stable tree before to the one at `stable`. A leaf goes once neither
     that one nor a later snapshot has it (T52)."""
@@ -159,6 +163,7 @@ def _folded(
         tuple([path for path, digest in rows.items() if digest is None]),
         tuple(sorted(dropped)),
         max(step.sequence for step in steps),
+        tuple([each for each in checkpoints.abandoned.items() if each[0] > stable.sequence]),
     )
 
 
@@ -200,11 +205,12 @@ def adopt(state: ReplicaState, turn: Turn, stable: StableCheckpoint, snapshot: S
     ours said since the last stable one."""
     checkpoints = state.checkpoints
     steps = [each for s, each in sorted(checkpoints.own.items()) if s > checkpoints.stable.sequence]
+    checkpoints.abandoned = {s.sequence: s.root for s in steps} | checkpoints.abandoned
     if checkpoints.lost:
         steps = [OwnCheckpoint(checkpoints.lost_until, Snapshot(None), (), checkpoints.lost)]
         checkpoints.lost, checkpoints.lost_until = (), 0
     own = _step(checkpoints, turn, stable.sequence, snapshot)
-    turn.record(_folded(stable, [*steps, own], []))
+    turn.record(_folded(checkpoints, stable, [*steps, own], []))
     checkpoints.own = {own.sequence: own}
     checkpoints.cast = {s: vote for s, vote in checkpoints.cast.items() if s > own.sequence}
     checkpoints.diverged = False

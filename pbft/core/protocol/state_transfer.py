@@ -215,7 +215,8 @@ def _release(state: ReplicaState, turn: Turn) -> None:
     loose = [d for d, node in known.items() if isinstance(node, Leaf) and not _any(held, node)]
     state.transfer = Transfer()
     if loose:
-        turn.record(Stabilised(stable.sequence, stable.proof, dropped=tuple(loose)))
+        kept = tuple(state.checkpoints.abandoned.items())
+        turn.record(Stabilised(stable.sequence, stable.proof, dropped=tuple(loose), abandoned=kept))
 
 
 def _any(snapshots: list[Snapshot], leaf: Leaf) -> bool:

@@ -40,6 +40,9 @@ class Checkpoints:
     votes: dict[SequenceNumber, dict[ReplicaId, Signed[Checkpoint]]] = field(default_factory=dict)
     diverged: bool = False
     """Our state contradicts q certified ones: we neither reply nor checkpoint (T54)."""
+    abandoned: dict[SequenceNumber, Digest] = field(default_factory=dict)
+    """What we may have voted for above the stable checkpoint before we gave that state up: it is
+    remembered, and not contradicted (T35, T54)."""
     lost: Places = ()
     """What the disk says of a state that it does not hold any more; `lost_until`: of snapshots up
     to there."""
@@ -68,3 +71,4 @@ class Checkpoints:
         self.votes = {s: votes for s, votes in self.votes.items() if s > sequence}
         self.cast = {s: vote for s, vote in self.cast.items() if s > sequence}
         self.own = {s: own for s, own in self.own.items() if s >= keep_own}
+        self.abandoned = {s: root for s, root in self.abandoned.items() if s > sequence}

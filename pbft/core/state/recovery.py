@@ -101,6 +101,7 @@ def _add(memory: Memory, record: AnyRecord, me: ReplicaId) -> None:
             memory.snapshots.add(record.sequence)
         case Stabilised():
             memory.stable = max(memory.stable, record.sequence)
+            memory.snapshots.update(sequence for sequence, _ in record.abandoned)
 
 
 def _vote(memory: Memory, raw: bytes, *, commit: bool) -> None:

@@ -1,7 +1,9 @@
 """State transfer: only what differs, from several sources, through lies, crashes and damage."""
 
-from pbft.core.effects import Installed, TransferStarted
-from pbft.core.messages import Node, Nodes
+import pytest
+
+from pbft.core.effects import Forgotten, Installed, TransferStarted
+from pbft.core.messages import Checkpoint, Decision, Node, Nodes, Witness
 from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, decode_record
 from pbft.journal import Put, writes
 from tests.core.carry import asked, lying, transfer, truly
@@ -232,3 +234,44 @@ def test_a_source_that_sends_what_nobody_asked_for_is_left_like_a_silent_one() -
         events += transfer(ahead, behind, lambda source, nodes: nodes if source else None, 1)
         behind.feed(junk, peer=0)
     assert any(isinstance(each, Installed) for each in events)
+
+
+def test_a_checkpoint_vote_is_remembered_through_a_repair_to_an_earlier_state() -> None:
+    """Two faults in a row: a leaf rots, and the replica is killed before it is where it was."""
+    ahead, rotten = filled(1), filled(2)
+    for sequence in range(9, 17):
+        rotten.settle(sequence)
+    (vote,) = [m for m in rotten.sent if isinstance(m, Checkpoint) and m.sequence == 16]
+    rotten.records = damage(stored(rotten.records), 0)
+    rotten.restart()
+    assert any(isinstance(each, Installed) for each in transfer(ahead, rotten))
+    assert rotten.replica.status().executed == 8
+    for _ in range(2):  # what was given up stays known, whatever is recorded later
+        rotten.reboot()
+        shown = Witness((rotten.checkpoint(2, 16, vote.digest).raw,), ())
+        assert Forgotten(shown.votes[0]) not in rotten.feed(shown, peer=3).events
+        rotten.clear()
+        rotten.records += rotten.feed(Witness((), ()), peer=1).records
+
+
+@pytest.mark.parametrize("noise", [b"", b"!"])
+def test_who_gave_a_state_up_that_it_voted_for_does_not_contradict_itself(noise: bytes) -> None:
+    """What it voted for before was right, or damaged: that is said again, or nothing."""
+    ahead, rotten = filled(1), filled(2)
+    decisions = [decision(ahead, sequence) for sequence in range(9, 17)]
+    rotten.service.noise = noise
+    rotten.feed(*decisions, peer=1)
+    (first,) = [m for m in rotten.sent if isinstance(m, Checkpoint) and m.sequence == 16]
+    rotten.records = damage(stored(rotten.records), 0)
+    rotten.restart()
+    transfer(ahead, rotten)
+    rotten.restart()
+    rotten.sent.clear()
+    rotten.feed(*decisions, peer=1)
+    assert rotten.replica.status().executed == 16
+    cast = [m for m in rotten.sent if isinstance(m, Checkpoint)]
+    assert cast == ([] if noise else [first])
+
+
+def decision(lab: Lab, sequence: int) -> Decision:
+    return lab.decision(0, sequence, lab.batch(lab.request(sequence)), (0, 1, 3))
