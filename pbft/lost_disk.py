@@ -1,12 +1,14 @@
 """A new store for a replica that lost its records: the old one is set aside, never deleted (T35).
 
 The new store holds one record, which says that this replica has forgotten what it voted. What that
-means is the core's business, at the next start. Every step leaves a directory from which the
-replica refuses to vote: with the old file, with none, or with the new one.
+means is the core's business, at the next start. The old store is several files, and they are moved
+one by one: while that goes on, a mark beside them makes every start refuse, so that nobody takes a
+database without its log for an older one. Whoever was killed in between is run again, and goes on.
 """
 
 import asyncio
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,14 +17,22 @@ from pbft.core.errors import ConfigurationError, StorageError
 from pbft.core.ids import ReplicaId
 from pbft.core.records import Recovering
 from pbft.serving import store_path
-from pbft.sqlite_store import SqliteStore, locked, sync_directory
+from pbft.sqlite_store import SqliteStore
+from pbft.store_files import aside, locked, mark, sync_directory, unfinished
 
 SIDE_FILES = ("-wal", "-shm", "")
 """What SQLite keeps beside a database, and the database: it goes last, for it is what counts."""
 
 
-def replace_store(cluster: Cluster, directory: Path, replica: ReplicaId) -> Path | None:
+def _nothing() -> None:
+    pass
+
+
+def replace_store(
+    cluster: Cluster, directory: Path, replica: ReplicaId, between: Callable[[], None] = _nothing
+) -> Path | None:
     """Have `replica` recover at its next start; where its old store is now, if it had one.
+    `between` is called between each two steps, for tests that stop there.
 
     Raises `ConfigurationError` where the replica runs, or its cluster keeps nothing on disk, and
     `StorageError` where the disk does not let us."""
@@ -37,9 +47,8 @@ def replace_store(cluster: Cluster, directory: Path, replica: ReplicaId) -> Path
         lock = locked(path)
         try:
             new = _written(path, cluster.config.cluster_id, replica)
-            aside = _set_aside(path)
-            new.rename(path)
-            sync_directory(path.parent)
+            between()
+            return _exchanged(path, new, between)
         finally:
             os.close(lock)
     except OSError as error:
@@ -47,7 +56,6 @@ def replace_store(cluster: Cluster, directory: Path, replica: ReplicaId) -> Path
             f"{path} could not be replaced ({error.strerror}): put that right, and run `pbft"
             f" recover {directory} {replica}` again"
         ) from None
-    return aside
 
 
 def _written(path: Path, cluster_id: bytes, replica: ReplicaId) -> Path:
@@ -65,14 +73,30 @@ def _written(path: Path, cluster_id: bytes, replica: ReplicaId) -> Path:
     return new
 
 
-def _set_aside(path: Path) -> Path | None:
-    """Rename the old files to the first number that is free."""
-    number = 1
-    while (aside := path.with_name(f"{path.stem}.lost-{number}.db")).exists():
-        number += 1
-    found = path.exists()
+def _exchanged(path: Path, new: Path, between: Callable[[], None]) -> Path | None:
+    """The old files under the first number that is free, the new one in their place. Each step is
+    on the disk before the next, and does nothing where it was done before."""
+    number = unfinished(path) or _free(path)
+    old, marked = aside(path, number), mark(path, number)
+    marked.touch(mode=0o600)
+    sync_directory(path.parent)
+    between()
     for suffix in SIDE_FILES:
-        each = path.with_name(path.name + suffix)
-        if each.exists():
-            each.rename(aside.with_name(aside.name + suffix))
-    return aside if found else None
+        each, there = (base.with_name(base.name + suffix) for base in (path, old))
+        if each.exists() and not there.exists():
+            each.rename(there)
+            sync_directory(path.parent)
+            between()
+    new.rename(path)
+    sync_directory(path.parent)
+    between()
+    marked.unlink()
+    sync_directory(path.parent)
+    return old if old.exists() else None
+
+
+def _free(path: Path) -> int:
+    number = 1
+    while aside(path, number).exists():
+        number += 1
+    return number

@@ -9,7 +9,6 @@ final (T34): what a disk holds after a failed sync is not known, so nothing is t
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import queue
@@ -26,6 +25,7 @@ from pbft.core.errors import ConfigurationError, StorageError
 from pbft.core.ids import ReplicaId
 from pbft.core.records import AnyRecord, decode_record
 from pbft.journal import LEAF, Drop, Put, Write, writes
+from pbft.store_files import locked, sync_directory, unfinished
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,8 @@ class SqliteStore:
         except OSError as error:
             raise self._failed(error) from None
         try:
+            if unfinished(path) is not None:
+                raise self._unreadable("an earlier `pbft recover` of it was cut off")
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
                 self._open(cluster_id)
@@ -335,27 +337,3 @@ def _checksum(key: bytes, value: bytes) -> int:
 
 def _halves(checksum: int) -> tuple[int, ...]:
     return HALVES.unpack(checksum.to_bytes(CHECKSUM_BYTES, "big"))
-
-
-def locked(path: Path) -> int:
-    """A lock beside the file for as long as the descriptor is open. Raises `ConfigurationError`."""
-    if not path.parent.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # others start at once, too
-        sync_directory(path.parent.parent)
-    lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise ConfigurationError(
-            f"{path} is in use: this replica is running already; stop that process first"
-        ) from None
-    return lock
-
-
-def sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

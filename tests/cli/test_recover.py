@@ -1,6 +1,10 @@
 """`pbft recover`: the old records are set aside whole, the new ones say that they are none."""
 
+import asyncio
 import json
+import os
+import signal
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +12,9 @@ import pytest
 
 from pbft.cli.main import main
 from pbft.cluster import Cluster
-from pbft.core.records import Recovering
+from pbft.core.errors import StorageError
+from pbft.core.records import AnyRecord, Began, Recovering, Snapshotted
+from pbft.lost_disk import replace_store
 from pbft.serving import store_path
 from pbft.sqlite_store import SqliteStore
 
@@ -89,3 +95,82 @@ def test_what_cannot_recover_is_refused(
     file.write_text(text.replace('durability = "fsync"', change or 'durability = "fsync"'), "utf-8")
     assert main(["recover", str(directory), replica]) == 2
     assert says in capsys.readouterr().err
+
+
+class Steps:
+    """Dies at a step, as a process does that is killed."""
+
+    def __init__(self, last: int) -> None:
+        self.left = last
+
+    def __call__(self) -> None:
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.left -= 1
+
+
+def in_a_child(action: Callable[[], object]) -> int:
+    """How the child ended that did it, and then left without closing anything."""
+    child = os.fork()
+    if child == 0:
+        try:
+            action()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+async def append(store: SqliteStore, records: Sequence[AnyRecord]) -> None:
+    await store.append(records)
+
+
+VOTED: tuple[AnyRecord, ...] = (Began(), Snapshotted(8, bytes(32), (), ()))
+
+
+def killed_at(directory: Path, step: int) -> bool:
+    """A replica with records, some in its log alone, and a `pbft recover` killed at that step;
+    false where it has fewer."""
+    store_path(directory, 2).unlink()
+    assert in_a_child(lambda: asyncio.run(append(store_of(directory), VOTED))) == 0
+    assert store_path(directory, 2).with_name("replica-2.db-wal").stat().st_size > 0
+    cluster = Cluster.load(directory)
+    end = in_a_child(lambda: replace_store(cluster, directory, 2, Steps(step)))
+    assert end in (0, -signal.SIGKILL)
+    return end != 0
+
+
+def loaded(path: Path, directory: Path) -> Sequence[AnyRecord]:
+    with closing(SqliteStore(path, Cluster.load(directory).config.cluster_id, 2)) as store:
+        return store.load()
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_killed_at_any_step_it_leaves_the_old_records_or_a_refusal(
+    directory: Path, step: int
+) -> None:
+    assert killed_at(directory, step)
+    path = store_path(directory, 2)
+    if step == 0:
+        assert list(loaded(path, directory)) == [*VOTED]
+        return
+    with pytest.raises(StorageError, match="cut off") as refused:
+        loaded(path, directory)
+    assert str(refused.value).endswith(f"run `pbft recover {directory} 2`")
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_killed_at_any_step_it_is_run_again_and_the_old_records_are_whole(
+    directory: Path, step: int
+) -> None:
+    assert killed_at(directory, step)
+    assert main(["recover", str(directory), "2"]) == 0
+    path = store_path(directory, 2)
+    assert loaded(path, directory) == [Recovering()]
+    (old,) = path.parent.glob("*lost*.db")
+    assert list(loaded(old, directory)) == [*VOTED]
+    assert not list(path.parent.glob("*unfinished*"))
+
+
+def test_these_are_all_its_steps(directory: Path) -> None:
+    assert not killed_at(directory, 5)

@@ -617,6 +617,14 @@ STATE = (
         "tests/test_sqlite_store.py",
     ),
     mutant(
+        "T35",
+        "a start takes a store that is half set aside",
+        "pbft/sqlite_store.py",
+        "if unfinished(path) is not None:",
+        "if False:",
+        "tests/cli/test_recover.py::test_killed_at_any_step_it_leaves_the_old_records_or_a_refusal",
+    ),
+    mutant(
         "T54",
         "damage is told only to who asks for more",
         "pbft/node.py",
