@@ -25,7 +25,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from pbft.core.errors import DecodeError, RecordError
-from pbft.core.ids import SequenceNumber
+from pbft.core.ids import Digest, SequenceNumber
 from pbft.core.messages import PrePrepare
 from pbft.core.records import (
     Accepted,
@@ -44,7 +44,10 @@ from pbft.core.records import (
     encode_record,
 )
 from pbft.core.wire import decode_signed
+from pbft.crypto.trie import Path
 
+STABLE = b"1"
+PLACE = b"8"
 LEAF = b"9"
 """The keys of the state's leaves begin so: each is named by its digest, and whoever has the others
 can fetch it."""
@@ -67,6 +70,21 @@ class Drop(Struct, frozen=True):
 Write: TypeAlias = Put | Drop
 
 
+class Rotten(Struct, frozen=True):
+    """What a store has lost of the state: leaves by their digests, and what lies at which place."""
+
+    leaves: tuple[Digest, ...] = ()
+    places: tuple[Path, ...] = ()
+
+
+def rotten(keys: Iterable[bytes]) -> Rotten:
+    """What was kept under these keys."""
+    parts: dict[bytes, list[bytes]] = {LEAF: [], PLACE: []}
+    for key in keys:
+        parts[key[:1]].append(key[1:])
+    return Rotten(tuple(parts[LEAF]), tuple(parts[PLACE]))
+
+
 def writes(record: AnyRecord) -> Iterator[Write]:
     """What making `record` durable means, in order."""
     if not isinstance(record, Stabilised):
@@ -74,14 +92,14 @@ def writes(record: AnyRecord) -> Iterator[Write]:
         return
     stable = record.sequence
     kept = Stabilised(stable, record.proof, abandoned=record.abandoned)
-    yield Put(b"1", encode_record(kept))
+    yield Put(STABLE, encode_record(kept))
     yield Drop(b"5", b"5" + _number(stable) + b"\xff" * 8)
     yield Drop(b"6", b"6" + _number(stable))
     yield Drop(b"2", b"2" + _number(record.superseded))
     for path in record.removed:
-        yield Drop(b"8" + path, b"8" + path)
+        yield Drop(PLACE + path, PLACE + path)
     for path, digest in record.placed:
-        yield Put(b"8" + path, encode_record(Settled(path, digest)))
+        yield Put(PLACE + path, encode_record(Settled(path, digest)))
     for digest in record.dropped:
         yield Drop(LEAF + digest, LEAF + digest)
 
@@ -101,7 +119,7 @@ def _key(record: AnyRecord) -> bytes:
         case Began() | Recovering():
             return b"0"
         case Stabilised():
-            return b"1"
+            return STABLE
         case Snapshotted(sequence):
             return b"2" + _number(sequence)
         case ViewChanged():
@@ -113,7 +131,7 @@ def _key(record: AnyRecord) -> bytes:
         case Acknowledged():
             return b"7"
         case Settled(path):
-            return b"8" + path
+            return PLACE + path
         case Leaf(digest):
             return LEAF + digest
         case Accepted():

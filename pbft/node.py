@@ -88,18 +88,18 @@ class Node:
         self._identity = identity
         self._store: Store = store or MemoryStore()
         hosting = hosted(service)
-        self._replica = wrap(
-            Replica(
-                cluster.config,
-                replica_id,
-                signer=identity.signing,
-                verifier=cluster.verifier(),
-                service=hosting,
-                guard=Permissions(cluster.permitted, named=isinstance(hosting, Hosted)),
-                records=self._store.load(),
-                now=instant(),
-            )
+        honest = Replica(
+            cluster.config,
+            replica_id,
+            signer=identity.signing,
+            verifier=cluster.verifier(),
+            service=hosting,
+            guard=Permissions(cluster.permitted, named=isinstance(hosting, Hosted)),
+            records=self._store.load(),
+            now=instant(),
         )
+        self._mend = honest.mend
+        self._replica = wrap(honest)
         self._drops: Counter[str] = Counter()
         self._principals: dict[str, Principal] = {each.name: each.id for each in cluster.replicas}
         self._names = tuple(each.name for each in cluster.replicas)
@@ -167,6 +167,9 @@ class Node:
                 for peer, cost in effects.nuisance.items():
                     self._nuisances.charge(self._name(peer), cost, now.monotonic)
                 self._outbox.put(effects)
+            rotten = self._store.rotten()
+            if rotten.leaves or rotten.places:
+                self._outbox.put(self._mend(rotten.leaves, rotten.places, now))
             deadline = self._replica.deadline
             if deadline is not None and deadline <= now.monotonic:
                 self._outbox.put(self._replica.expire(now))

@@ -14,24 +14,23 @@ import os
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 from pathlib import Path
-from struct import Struct
 from struct import error as StructError
 from typing import TypeAlias, TypeVar
 
 from pbft.core.errors import ConfigurationError, StorageError
 from pbft.core.ids import ReplicaId
 from pbft.core.records import AnyRecord, decode_record
-from pbft.journal import LEAF, Drop, Put, Write, writes
+from pbft.journal import LEAF, STABLE, Drop, Put, Rotten, Write, rotten, writes
+from pbft.row_checksums import FEW_BITS, checksum, halves, joined, wrong_bits
+from pbft.scrub import Scrub
 from pbft.store_files import locked, sync_directory, unfinished
 
 log = logging.getLogger(__name__)
 
 FORMAT = b"4"
-CHECKSUM_BYTES = 16
-HALVES = Struct(">qq")
 STATEMENT_ROWS = 64
 """At most so many rows are set by one statement; statements are kept ready by their text."""
 
@@ -100,6 +99,8 @@ class SqliteStore:
         self.unsynced_bytes = 0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._rotten: deque[bytes] = deque()
+        """From the disk's thread to the event loop's."""
         try:
             self._lock = locked(path)
         except OSError as error:
@@ -110,6 +111,7 @@ class SqliteStore:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
                 self._open(cluster_id)
+                self._scrub = Scrub(self._db, path)
             except BaseException:
                 self._db.close()
                 raise
@@ -126,9 +128,10 @@ class SqliteStore:
         records: list[AnyRecord] = []
         total = 0
         try:
-            for key, value, *halves in self._db.execute("SELECT * FROM journal ORDER BY key"):
-                total ^= int.from_bytes(HALVES.pack(*halves), "big")
-                if _halves(_checksum(key, value)) == tuple(halves):
+            for key, value, *columns in self._db.execute("SELECT * FROM journal ORDER BY key"):
+                wrong = wrong_bits(key, value, columns)
+                total ^= checksum(key, value) if wrong <= FEW_BITS else joined(columns)
+                if wrong <= FEW_BITS:
                     records.append(decode_record(value))  # at once: the state is in memory once
                 elif key.startswith(LEAF):
                     log.warning(
@@ -139,7 +142,7 @@ class SqliteStore:
             totals = self._db.execute("SELECT high, low FROM total").fetchall()
         except (sqlite3.Error, TypeError, StructError) as error:  # or a column of another type
             raise self._unreadable(str(error)) from None
-        if totals != [_halves(total)]:
+        if totals != [halves(total)]:
             raise self._unreadable("a row is missing or older than the others")
         return records
 
@@ -158,6 +161,10 @@ class SqliteStore:
         self._tasks.put((group, size, done))
         return done
 
+    def rotten(self) -> Rotten:
+        """Parts of the state that were found to have rotted since the last call."""
+        return rotten([self._rotten.popleft() for _ in range(len(self._rotten))])
+
     def close(self) -> None:
         """Write what waits, and let go of the file. In a forked child, this does nothing: the
         file is the parent's."""
@@ -172,6 +179,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise self._failed(error) from None
         finally:
+            self._scrub.close()
             os.close(self._lock)
 
     # -- opening ------------------------------------------------------------------------------
@@ -225,17 +233,20 @@ class SqliteStore:
                 self._perform(tasks)
             if last:
                 return
+            if self._scrub.owed and self._failure is None:
+                self._rotten.extend(self._scrub.look())
 
     def _waiting(self) -> tuple[list[Task], bool]:
-        """Everything that waits, at least one; and whether the end is among it."""
+        """Everything that waits, at least one unless there are rows to look at; and whether the end
+        is among it."""
         tasks: list[Task] = []
-        task = self._tasks.get()
-        while task is not None:
-            tasks.append(task)
-            try:
-                task = self._tasks.get_nowait()
-            except queue.Empty:
-                return tasks, False
+        block = not self._scrub.owed
+        try:
+            while (task := self._tasks.get(block)) is not None:
+                tasks.append(task)
+                block = False
+        except queue.Empty:
+            return tasks, False
         return tasks, True
 
     def _perform(self, tasks: list[Task]) -> None:
@@ -262,6 +273,7 @@ class SqliteStore:
         """One transaction, of one statement where it can be: with each this thread gives up the
         interpreter several times, and a busy event loop is slow to hand it back."""
         puts, drops = folded(group)
+        self._scrub.rewritten(puts)
         statements = [_deleting(drop) for drop in drops if drop.first != drop.last]
         singles = [drop.first for drop in drops if drop.first == drop.last]
         statements += [_deleting_each(keys) for keys in batched(singles)]
@@ -273,6 +285,8 @@ class SqliteStore:
         for text, values in statements:
             self._db.execute(text, values)
         self._db.execute("COMMIT")
+        if STABLE in puts:
+            self._scrub.owe()
 
     def _failed(self, error: Exception) -> StorageError:
         return StorageError(
@@ -320,20 +334,9 @@ def _deleting_each(keys: list[bytes]) -> Statement:
 def _setting(rows: list[tuple[bytes, bytes]]) -> Statement:
     values: list[bytes | int] = []
     for key, value in rows:
-        values += (key, value, *_halves(_checksum(key, value)))
+        values += (key, value, *halves(checksum(key, value)))
     text = (
         f"INSERT INTO journal VALUES {','.join(['(?,?,?,?)'] * len(rows))} ON CONFLICT (key)"
         " DO UPDATE SET value = excluded.value, high = excluded.high, low = excluded.low"
     )
     return text, values
-
-
-def _checksum(key: bytes, value: bytes) -> int:
-    hasher = blake2b(len(key).to_bytes(8, "big"), digest_size=CHECKSUM_BYTES)
-    hasher.update(key)
-    hasher.update(value)
-    return int.from_bytes(hasher.digest(), "big")
-
-
-def _halves(checksum: int) -> tuple[int, ...]:
-    return HALVES.unpack(checksum.to_bytes(CHECKSUM_BYTES, "big"))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pbft.core.records import AnyRecord
+from pbft.journal import Rotten
 
 
 class Store(Protocol):
@@ -25,6 +26,10 @@ class Store(Protocol):
 
     def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]": ...
 
+    def rotten(self) -> Rotten:
+        """What was found since the last call to have rotted where it lies."""
+        ...
+
 
 class MemoryStore:
     """Keeps nothing: a process that ends has forgotten its votes. Its replica may start once in
@@ -42,3 +47,7 @@ class MemoryStore:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
         return done
+
+    def rotten(self) -> Rotten:
+        """Nothing: it keeps nothing."""
+        return Rotten()

@@ -20,6 +20,7 @@ from pbft.core.effects import Send
 from pbft.core.ids import ReplicaId
 from pbft.core.records import AnyRecord
 from pbft.core.replica import Replica
+from pbft.journal import Rotten
 from pbft.node import Node, ReplicaLike
 from pbft.services.kv import KeyValueClient, KeyValueService
 from pbft.sqlite_store import SqliteStore
@@ -74,6 +75,9 @@ class Watched:
         done = self._store.append(records)
         self._unsynced.append((done, records))
         return done
+
+    def rotten(self) -> Rotten:
+        return self._store.rotten()
 
     def look(self) -> None:
         """Tell what is durable by now, in order."""

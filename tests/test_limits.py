@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pbft import client, door, node, nuisances, outbox, sqlite_store
+from pbft import client, door, node, nuisances, outbox, scrub, sqlite_store
 from pbft.core import ids, messages, replica
 from pbft.core.config import Configuration
 from pbft.core.protocol import (
@@ -28,7 +28,7 @@ NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
     *(client, attributes, events, sql_tables),
     *(door, ids, messages),
-    *(node, nuisances, outbox, sqlite_store, bulk, endpoint, reassembly, udp, replica),
+    *(node, nuisances, outbox, scrub, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, references, retransmission, state_transfer),
     *(checkpoints, peers, replica_state, requests),
 )

@@ -19,6 +19,7 @@ from pbft.core.messages import AnyMessage
 from pbft.core.records import AnyRecord, Began
 from pbft.core.replica import Replica
 from pbft.core.status import ReplicaStatus
+from pbft.journal import Rotten
 from pbft.node import Node
 from pbft.services.kv import KeyValueClient, KeyValueService
 from pbft.transport.frames import MESSAGE
@@ -188,6 +189,9 @@ class SlowStore:
         else:
             loop.call_later(0.01, self._synced, done)
         return done
+
+    def rotten(self) -> Rotten:
+        return Rotten()
 
     def sync(self) -> None:
         """What has been held longest is durable."""

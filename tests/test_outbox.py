@@ -10,6 +10,7 @@ from pbft import outbox
 from pbft.core.effects import Effects, EnteredView
 from pbft.core.errors import StorageError
 from pbft.core.records import AnyRecord, Began
+from pbft.journal import Rotten
 from pbft.outbox import Outbox
 
 
@@ -28,6 +29,9 @@ class HandStore:
     def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]":
         self.asked.append(asyncio.get_running_loop().create_future())
         return self.asked[-1]
+
+    def rotten(self) -> Rotten:
+        return Rotten()
 
 
 class Bench:

@@ -85,7 +85,7 @@ def test_one_statement_is_enough_for_a_group_without_removals(tmp_path: Path) ->
         assert len(statements) == 1
         asyncio.run(appended(store, Stabilised(9, (), superseded=9)))
         assert statements[1].startswith("BEGIN")
-        assert statements[-1] == "COMMIT"
+        assert "COMMIT" in statements[2:]
         assert store.load() == [Stabilised(9, ())]
 
 

@@ -14,7 +14,7 @@ from pbft.core.authentication import Authentication, Signer, Verifier
 from pbft.core.config import Configuration
 from pbft.core.effects import Effects, Evidence
 from pbft.core.errors import DecodeError
-from pbft.core.ids import Instant, Packet, ReplicaId
+from pbft.core.ids import Digest, Instant, Packet, ReplicaId
 from pbft.core.ingress import BadRequestError, DropError, Ingress
 from pbft.core.messages import AnyMessage, Commit, Decision, Prepare, Proposal
 from pbft.core.protocol import (
@@ -38,6 +38,7 @@ from pbft.core.state.replica_state import ReplicaState
 from pbft.core.status import ReplicaStatus
 from pbft.core.turn import Turn
 from pbft.core.wire import decode
+from pbft.crypto.trie import Path
 
 Rule = Callable[[ReplicaState, Turn], bool]
 
@@ -136,6 +137,13 @@ class Replica:
         turn = Turn(now, self._state.others)
         for key in self._state.timers.due(now.monotonic):
             deadlines.fire(self._state, turn, key)
+        return self._act(turn)
+
+    def mend(self, leaves: Sequence[Digest], places: Sequence[Path], now: Instant) -> Effects:
+        """Put on record again what has rotted on the disk: these leaves of the state, and which
+        leaves lie at these places of the stable one (T54)."""
+        turn = Turn(now, self._state.others)
+        checkpointing.mend(self._state, turn, leaves, places)
         return self._act(turn)
 
     @property

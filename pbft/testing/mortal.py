@@ -15,6 +15,7 @@ from pbft.core.effects import Effects, Send
 from pbft.core.ids import Instant, Packet
 from pbft.core.records import AnyRecord
 from pbft.core.status import ReplicaStatus
+from pbft.journal import Rotten
 from pbft.store import Store
 from pbft.testing.failpoints import Boundary, Stop, Stops
 from pbft.testing.host import Driven
@@ -50,6 +51,10 @@ class Mortal:
         done = self._store.append(records)
         self._unsynced = [each for each in (*self._unsynced, done) if not each.done()]
         return done
+
+    def rotten(self) -> Rotten:
+        """As the store's."""
+        return self._store.rotten()
 
     # -- as a replica -------------------------------------------------------------------------
 

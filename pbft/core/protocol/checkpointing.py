@@ -1,15 +1,18 @@
 """Checkpoints, stability, watermarks, garbage collection (OSDI'99 §4.3; T29, T46, T52, T54)."""
 
+from collections.abc import Sequence
+
 from pbft.core.effects import BecameStable, Damaged, Diverged, Evidence
-from pbft.core.ids import Principal, SequenceNumber
+from pbft.core.ids import Digest, Principal, SequenceNumber
 from pbft.core.messages import Checkpoint, Signed
 from pbft.core.protocol import execution
-from pbft.core.records import Leaf, Snapshotted, Stabilised
+from pbft.core.records import Leaf as LeafRecord
+from pbft.core.records import Settled, Snapshotted, Stabilised
 from pbft.core.state.checkpoints import BEYOND_PER_SENDER, Checkpoints, OwnCheckpoint
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
 from pbft.core.verified import StableCheckpoint
-from pbft.crypto.trie import Snapshot, node_digest
+from pbft.crypto.trie import Leaf, Path, Snapshot, leaf_digest, node_digest
 
 SCRUBBED_LEAVES = 128
 """Digested again at each checkpoint, in rotation, whether or not anybody touched them."""
@@ -91,13 +94,37 @@ def _damaged(state: ReplicaState, turn: Turn, snapshot: Snapshot) -> bool:
     return bool(found)
 
 
+def mend(state: ReplicaState, turn: Turn, leaves: Sequence[Digest], places: Sequence[Path]) -> None:
+    """Parts of the state have rotted on the disk: say once more what they are. Where a leaf is not
+    sound in memory either, it is fetched like after any damage (T54)."""
+    checkpoints, lost, damaged = state.checkpoints, set(leaves), 0
+    kept = {s: own.snapshot for s, own in checkpoints.own.items()}
+    stable = checkpoints.stable.sequence
+    for snapshot in [kept[s] for s in kept if s >= stable] if lost else ():
+        for _, leaf in snapshot.leaves():
+            digest = node_digest(leaf)
+            if digest in lost:
+                lost.remove(digest)
+                if leaf_digest(leaf.data) == digest:
+                    turn.record(LeafRecord(digest, leaf.data))
+                else:
+                    damaged += 1
+    for path in places if stable in kept else ():
+        node = kept[stable].node(path)
+        if isinstance(node, Leaf):
+            turn.record(Settled(path, node_digest(node)))
+    if damaged:
+        checkpoints.diverged = True
+        turn.event(Damaged(state.executed, damaged))
+
+
 def _step(
     checkpoints: Checkpoints, turn: Turn, sequence: SequenceNumber, snapshot: Snapshot
 ) -> OwnCheckpoint:
     """The snapshot after our newest, and on record whatever leaves it has that this one has not."""
     found = snapshot.difference(checkpoints.newest)
     for _, leaf in found.placed:
-        turn.record(Leaf(node_digest(leaf), leaf.data))
+        turn.record(LeafRecord(node_digest(leaf), leaf.data))
     placed, removed = (
         tuple([(path, node_digest(leaf)) for path, leaf in places]) for places in found
     )
