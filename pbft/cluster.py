@@ -22,9 +22,10 @@ from pbft.cluster_file import (
     TransportEntry,
 )
 from pbft.core.authentication import Authentication, Ed25519Verifier
-from pbft.core.config import CLUSTER_ID_BYTES, Configuration
+from pbft.core.config import CLUSTER_ID_BYTES, MAX_REPLICAS, Configuration
 from pbft.core.errors import ConfigurationError
 from pbft.core.ids import ClientId, Digest, Principal, ReplicaId
+from pbft.core.sizes import fits, largest_window
 from pbft.crypto import keyfiles
 from pbft.crypto.digests import digest
 from pbft.crypto.errors import KeyFileError
@@ -65,6 +66,16 @@ def replica_name(replica: ReplicaId) -> str:
     return f"{REPLICA_PREFIX}{replica}"
 
 
+def _fitting(n: int, protocol: Mapping[str, int]) -> dict[str, int | bool]:
+    """With a window that `n` replicas can have, where the default is larger and nothing is said."""
+    default = cluster_file.defaults()["window"]
+    said = not protocol.keys().isdisjoint({"window", "checkpoint_interval"})
+    if said or n > MAX_REPLICAS or fits(n, default):
+        return {**protocol}
+    window = largest_window(n)
+    return {**protocol, "window": window, "checkpoint_interval": window // 2}
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A validated cluster; `replicas[i].id == i`. Made by `create` or `load`."""
@@ -93,7 +104,8 @@ class Cluster:
 
         Two ports per replica, counted from `base_port` or taken from `ports`; with `hosts`, each
         replica is at one of them, at `base_port` and the port above. `protocol` holds keys of the
-        file's [protocol] table, in its units. `service`: `module:Class`, what the replicas run.
+        file's [protocol] table, in its units; the window, where it is not among them, is as large
+        as so many replicas can have. `service`: `module:Class`, what the replicas run.
         `admits`: how many others each client may admit.
         Raises `ConfigurationError`.
         """
@@ -124,7 +136,7 @@ class Cluster:
             os.urandom(CLUSTER_ID_BYTES).hex(),
             replicas,
             entries,
-            dict(protocol or {}),
+            _fitting(n, protocol or {}),
             TransportEntry(),
             StorageEntry(durability),
             ServiceEntry(service),

@@ -81,6 +81,11 @@ def run(args: argparse.Namespace) -> int:
         f"{args.directory}/cluster.toml: {args.replicas} replicas on UDP ports {args.base_port} to"
         f" {last} of {where}, of which {faults(args.replicas)} may be Byzantine"
     )
+    if "window" in cluster.file.protocol:
+        print(
+            f"window = {cluster.config.window}, less than usual: with more, the NEW-VIEW of"
+            f" {args.replicas} replicas would not fit into a message"
+        )
     print(f"{args.directory}/keys/: private keys, one file each; they never leave their owner")
     if args.hosts:
         print("next: give each host the same cluster.toml and its own key, and start there")

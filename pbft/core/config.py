@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pbft.core.errors import ConfigurationError
 from pbft.core.ids import MILLISECOND, SECOND, Digest, ReplicaId, View
 from pbft.core.quorum import faults, primary, quorum, weak_quorum
+from pbft.core.sizes import fits, largest_window
 from pbft.crypto.digests import digest
 
 CLUSTER_ID_BYTES = 16
@@ -114,6 +115,12 @@ class Configuration:
         for holds, rule in rules:
             if not holds:
                 raise ConfigurationError(rule)
+        if not fits(self.n, self.window):
+            raise ConfigurationError(
+                f"n = {self.n} with window = {self.window}: a NEW-VIEW would not fit into a"
+                f" message; lower window to {largest_window(self.n)} or less, and"
+                " checkpoint_interval to half of it"
+            )
 
     @property
     def f(self) -> int:

@@ -27,6 +27,30 @@ def test_what_it_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert f"pbft up {directory}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("n", "window"), [(10, 256), (25, 235), (100, 14)])
+def test_the_window_is_one_that_so_many_replicas_can_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], n: int, window: int
+) -> None:
+    directory = tmp_path / "c"
+    assert main(["init", str(directory), "--replicas", str(n)]) == 0
+    config = Cluster.load(directory).config
+    assert (config.window, config.checkpoint_interval) == (window, window // 2)
+    assert (f"window = {window}, less than usual" in capsys.readouterr().out) == (window < 256)
+
+
+def test_a_window_that_does_not_fit_is_refused_with_what_to_lower(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "c"
+    assert main(["init", str(directory), "--replicas", "25"]) == 0
+    file = directory / "cluster.toml"
+    file.write_text(file.read_text("utf-8").replace("\nwindow = 235", "\nwindow = 236"), "utf-8")
+    assert main(["replica", str(directory), "0"]) == 2
+    said = capsys.readouterr().err
+    assert "n = 25 with window = 236" in said
+    assert "lower window to 235 or less" in said
+
+
 def test_private_keys_are_not_in_the_public_file(tmp_path: Path) -> None:
     assert main(["init", str(tmp_path / "c")]) == 0
     assert "PRIVATE" not in (tmp_path / "c" / "cluster.toml").read_text()

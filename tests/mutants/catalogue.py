@@ -625,6 +625,14 @@ STATE = (
         "tests/cli/test_recover.py::test_killed_at_any_step_it_leaves_the_old_records_or_a_refusal",
     ),
     mutant(
+        "FL2",
+        "a window whose NEW-VIEW nobody can send is accepted",
+        f"{CORE}/config.py",
+        "if not fits(self.n, self.window):",
+        "if False:",
+        "tests/core/test_sizes.py::test_a_window_whose_new_view_does_not_fit_is_refused",
+    ),
+    mutant(
         "T54",
         "what is looked for on the disk is read from memory",
         "pbft/scrub.py",
