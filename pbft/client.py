@@ -17,6 +17,7 @@ from typing import Any
 
 from pbft import control
 from pbft.acquired import Acquired, acquire
+from pbft.client_room import Room
 from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession
 from pbft.client_stats import ClientStats
 from pbft.cluster import REPLICA_PREFIX, Cluster, replica_name
@@ -47,8 +48,6 @@ LOOK_SECONDS = 0.001
 STATUS_RETRY_SECONDS = 0.2
 BURST_DATAGRAMS = 1024
 PENDING_BYTES = 256 * 1024
-MAX_CALLS = 4096
-"""Under way at once; more wait for room."""
 MAX_RESOLVING = REQUESTS_PER_CLIENT - REQUESTS_IN_FLIGHT
 """Keys resolved at once, each with a request of its own: with more, replicas find us greedy."""
 
@@ -75,7 +74,7 @@ class Client:
         self._passphrase = passphrase
         self._timeout = timeout
         self._calls: dict[int, asyncio.Future[bytes]] = {}
-        self._room = asyncio.Semaphore(MAX_CALLS)
+        self._room = Room()
         self._resolving = asyncio.Semaphore(MAX_RESOLVING)
         self._reports: dict[int, asyncio.Future[StatusReport]] = {}
         self._nonce = 0
@@ -139,10 +138,10 @@ class Client:
 
         Raises `RejectedError` where the service refused it, `RequestTooLargeError` before sending,
         `UnansweredError` after `timeout` seconds: the operation may or may not take effect, and
-        its `key` asks again. A cancelled call may take effect, too. Beyond `MAX_CALLS` under way,
-        calls wait for room.
+        its `key` asks again. A cancelled call may take effect, too. Beyond `MAX_CALLS` or
+        `MAX_CALL_BYTES` under way, calls wait for room.
         """
-        return await self._outcome(lambda: self._session.call(operation), timeout)
+        return await self._outcome(lambda: self._session.call(operation), len(operation), timeout)
 
     async def read(
         self, operation: bytes, *, timeout: float | None = None, stale: bool = False
@@ -152,7 +151,7 @@ class Client:
         f+1 do anywhere: no traitor invented the answer, but others may know newer. Where they do
         not agree, or there are no fast reads, it is ordered. Raises what `call` raises."""
         return await self._outcome(
-            lambda: self._session.call(operation, read=True, stale=stale), timeout
+            lambda: self._session.call(operation, read=True, stale=stale), len(operation), timeout
         )
 
     def prepare(self, operation: bytes) -> str:
@@ -168,7 +167,7 @@ class Client:
         made `client_window` later requests; `ConfigurationError` for another's key."""
         raw, place = parse_key(key)
         async with self._resolving:
-            return await self._outcome(lambda: self._session.resume(raw, place), timeout)
+            return await self._outcome(lambda: self._session.resume(raw, place), len(raw), timeout)
 
     async def certified(
         self, operation: bytes, *, timeout: float | None = None
@@ -185,12 +184,12 @@ class Client:
         self._end.post([each.name for each in self._cluster.replicas], MESSAGE, data)
         self._alarm.ring()
 
-    async def _outcome(self, begin: Callable[[], int], timeout: float | None) -> bytes:
+    async def _outcome(self, begin: Callable[[], int], size: int, timeout: float | None) -> bytes:
         self._check_open()
         call = 0
         try:
             async with asyncio.timeout(self._timeout if timeout is None else timeout):
-                async with self._room:
+                async with self._room.taken(size):
                     call = begin()
                     self._calls[call] = future = asyncio.get_running_loop().create_future()
                     self._alarm.ring()

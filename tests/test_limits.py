@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pbft import client, door, node, nuisances, outbox, scrub, sqlite_store
+from pbft import client, client_room, door, node, nuisances, outbox, scrub, sqlite_store
 from pbft.core import ids, messages, replica
 from pbft.core.config import Configuration
 from pbft.core.protocol import (
@@ -26,7 +26,7 @@ from pbft.typed import attributes, events
 TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
-    *(client, attributes, events, sql_tables),
+    *(client, client_room, attributes, events, sql_tables),
     *(door, ids, messages),
     *(node, nuisances, outbox, scrub, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, references, retransmission, state_transfer),

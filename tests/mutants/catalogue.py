@@ -626,6 +626,14 @@ STATE = (
     ),
     mutant(
         "FL2",
+        "calls that wait for room are not bounded by their bytes",
+        "pbft/client_room.py",
+        "return self._calls > 0 and size <= self._bytes",
+        "return self._calls > 0",
+        "tests/test_client_room.py::test_more_bytes_wait",
+    ),
+    mutant(
+        "FL2",
         "a window whose NEW-VIEW nobody can send is accepted",
         f"{CORE}/config.py",
         "if not fits(self.n, self.window):",
