@@ -3,6 +3,8 @@
 asyncio-dgram queues without bound, and raises on `recv` and `send` the errors of other datagrams.
 Here one task reads for as long as the socket lives, so that library's queue never holds more than
 one turn of the event loop brings; what it reads waits in a queue bounded in packets and bytes.
+Plain asyncio brings one datagram per turn and socket, and uvloop all that there are: on the former
+the task reads on by itself, or a busy loop would fall ever further behind what is sent to it.
 Errors are counted and swallowed: UDP promises nothing, and one dead peer must not stop the others.
 """
 
@@ -24,6 +26,9 @@ Address: TypeAlias = tuple[Any, ...]
 KERNEL_BUFFER_BYTES = 4 * 1024 * 1024
 """Asked for; the kernel gives at most its own limit (`net.core.rmem_max`)."""
 SEND_ATTEMPTS = 4
+BURST = 256
+"""Datagrams read on after one that plain asyncio has brought."""
+MAX_DATAGRAM_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,14 @@ class UdpSocket:
     def __init__(
         self,
         stream: Any,
+        sock: socket.socket,
         limits: IngressLimits,
         drops: Counter[str],
         wake: Callable[[], None],
     ) -> None:
         self._stream = stream
+        plain = isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop)
+        self._reads_on = sock if plain else None
         self._limits = limits
         self._drops = drops
         self._wake = wake
@@ -65,8 +73,8 @@ class UdpSocket:
         wake: Callable[[], None],
     ) -> "UdpSocket":
         """Bind; port 0 takes any free one. Raises `ConfigurationError` where that cannot be."""
-        stream = await asyncio_dgram.from_socket(_bound(await resolve(host, port), host, port))
-        return cls(stream, limits, drops, wake)
+        sock = _bound(await resolve(host, port), host, port)
+        return cls(await asyncio_dgram.from_socket(sock), sock, limits, drops, wake)
 
     @property
     def address(self) -> Address:
@@ -125,10 +133,21 @@ class UdpSocket:
                     self._count(error)
                 else:
                     self._enqueue(data, address)
+                    if self._reads_on is not None:
+                        self._read_on(self._reads_on)
         except asyncio_dgram.TransportClosed:
             pass
         finally:
             self._stream.close()
+
+    def _read_on(self, sock: socket.socket) -> None:
+        for _ in range(BURST):
+            try:
+                self._enqueue(*sock.recvfrom(MAX_DATAGRAM_BYTES))
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._count(error)
 
     def _enqueue(self, data: bytes, address: Address) -> None:
         queue = self._queue

@@ -625,6 +625,14 @@ STATE = (
         "tests/cli/test_recover.py::test_killed_at_any_step_it_leaves_the_old_records_or_a_refusal",
     ),
     mutant(
+        "T40",
+        "plain asyncio reads one datagram per turn",
+        "pbft/transport/udp.py",
+        "if self._reads_on is not None:",
+        "if False:",
+        "tests/transport/test_udp.py::test_a_burst_is_read_in_a_few_turns_of_either_loop",
+    ),
+    mutant(
         "FL2",
         "calls that wait for room are not bounded by their bytes",
         "pbft/client_room.py",

@@ -54,6 +54,27 @@ def test_datagrams_arrive_in_order_in_bursts(
     start(main())
 
 
+@pytest.mark.parametrize("start", [run, asyncio.run])
+def test_a_burst_is_read_in_a_few_turns_of_either_loop(
+    start: Callable[[Coroutine[None, None, None]], None],
+) -> None:
+    """Not one datagram per turn: a busy loop would fall ever further behind."""
+
+    async def main() -> None:
+        drops = Counter[str]()
+        sock = await opened(drops, asyncio.Event())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            for _ in range(100):
+                other.sendto(bytes(100), sock.address)
+        for _ in range(6):
+            await asyncio.sleep(0)
+        assert sock.received == 100
+        await sock.close()
+        assert not drops
+
+    start(main())
+
+
 @pytest.mark.parametrize("limits", [IngressLimits(packets=5), IngressLimits(bytes=500)])
 def test_the_queue_is_bounded_in_packets_and_in_bytes(limits: IngressLimits) -> None:
     async def main() -> None:
