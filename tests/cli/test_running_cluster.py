@@ -191,6 +191,19 @@ def test_a_replica_that_forgot_its_votes_says_so_and_stops(tmp_path: Path) -> No
         assert "Traceback" not in done.stderr
 
 
+def test_a_replica_is_not_started_twice(tmp_path: Path) -> None:
+    init(tmp_path)
+    with running(tmp_path, "replica", "mycluster", "1"):
+        lock = tmp_path / "mycluster" / "data" / "replica-1.db"
+        for _ in range(100):
+            if lock.exists():
+                break
+            time.sleep(0.05)
+        done = pbft_command("replica", "mycluster", "1", cwd=tmp_path, timeout=20)
+        assert done.returncode == 2
+        assert "running already; stop that process first" in done.stderr
+
+
 def test_a_replica_ends_cleanly(tmp_path: Path) -> None:
     init(tmp_path)
     for number in (signal.SIGINT, signal.SIGTERM):

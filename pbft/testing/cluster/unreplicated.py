@@ -37,8 +37,8 @@ SERVER = 0
 BURST_DATAGRAMS = 512
 RETRY_NS = 250_000_000
 CONNECT_SECONDS = 20.0
-"""As long as the replicas of a measurement may take: a processor or a disk that is busy with what ran
-before is no reason to fail."""
+"""As long as the replicas of a measurement may take: a processor or a disk that is busy with what
+ran before is no reason to fail."""
 PENDING_BYTES = 256 * 1024
 MAX_OPERATIONS = 4096
 
