@@ -100,7 +100,8 @@ class Scrub:
         return found
 
     def _let_go(self) -> None:
-        """Of what is kept in memory of the file and its log."""
+        """Of what is kept in memory of the file; not of its log, which is written over in parts of
+        pages, and would have to be read for that."""
         self._fresh = False
         self._db.execute("PRAGMA shrink_memory")
         if not hasattr(os, "posix_fadvise"):
@@ -109,11 +110,6 @@ class Scrub:
         self._kept += LET_GO_BYTES
         if self._kept >= os.fstat(self._file).st_size:
             self._kept = 0
-        log_file = os.open(f"{self._path}-wal", os.O_RDONLY)
-        try:
-            os.posix_fadvise(log_file, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(log_file)
 
     def _is_part_of_state(self, key: bytes, whole: int | None) -> bool:
         """Whether the replica can be asked for it; else it is made good here, or told of."""
