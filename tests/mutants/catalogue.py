@@ -892,11 +892,12 @@ STATE = (
     ),
     mutant(
         "T52",
-        "no record of an installed snapshot",
+        "no record of the leaves of a snapshot",
         f"{PROTOCOL}/checkpointing.py",
         "        turn.record(LeafRecord(node_digest(leaf), leaf.data))\n",
         "        pass\n",
-        f"{S}::test_t52_the_stable_record_follows_the_snapshot_record",
+        "tests/core/protocol/test_checkpointing.py"
+        "::test_the_leaves_of_a_checkpoint_are_those_that_were_written",
     ),
     mutant(
         "T53",
