@@ -147,8 +147,8 @@ def test_a_command_whose_statement_failed_fails_even_if_it_goes_on() -> None:
 
 def test_the_same_steps_are_counted_whatever_was_asked_before() -> None:
     """A statement at the limit once passed at one replica and not at another."""
-    rows = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT ?)"
-    counting = f"{rows} SELECT max(x) FROM c"
+    numbers = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT ?)"
+    counting = f"{numbers} SELECT max(x) FROM c"
 
     def passes(host: Host, rows: int) -> bool:
         try:
