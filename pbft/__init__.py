@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         UnknownCommandError,
     )
     from pbft.core.service import Context, Service, State
+    from pbft.kept_calls import KeptCalls
     from pbft.node import Node
     from pbft.typed.attributes import Since
     from pbft.typed.maps import Map
@@ -53,6 +54,7 @@ __all__ = [
     "ForgottenVotesError",
     "HaltError",
     "InvalidArgumentsError",
+    "KeptCalls",
     "Map",
     "Node",
     "NotPermittedError",
@@ -79,6 +81,7 @@ _HOMES = {
     "ClientStats": "pbft.client_stats",
     "Cluster": "pbft.cluster",
     "Context": "pbft.core.service",
+    "KeptCalls": "pbft.kept_calls",
     "Map": "pbft.typed.maps",
     "Node": "pbft.node",
     "Proxy": "pbft.typed.proxy",
