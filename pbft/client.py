@@ -193,7 +193,7 @@ class Client:
         self, begin: Callable[[], int], timeout: float | None, room: asyncio.Semaphore
     ) -> bytes:
         self._check_open()
-        until = self._until(timeout)
+        until = due(self._timeout if timeout is None else timeout)
         try:
             async with asyncio.timeout_at(until):
                 await room.acquire()

@@ -20,6 +20,8 @@ from pbft.transport.loop import run
 from tests.core.lab import Journal
 from tests.local_cluster import PROTOCOL, make_cluster, make_node, running
 
+pytestmark = pytest.mark.usefixtures("asyncio_debug")
+
 WINDOW = {"client_window": 4}
 
 
