@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         RejectedError,
         RequestTooLargeError,
         ServiceError,
+        StorageError,
         UnansweredError,
         UnknownCommandError,
     )
@@ -66,6 +67,7 @@ __all__ = [
     "ServiceError",
     "Since",
     "State",
+    "StorageError",
     "UnansweredError",
     "UnknownCommandError",
     "__version__",

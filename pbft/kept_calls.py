@@ -12,6 +12,7 @@ if it has not yet. The file belongs to one client, and to one process at a time.
 import asyncio
 import os
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -83,7 +84,8 @@ class KeptCalls:
 
     def close(self) -> None:
         """Calls that are open stay kept."""
-        self._drop()
+        with suppress(sqlite3.Error):  # asked once more, then
+            self._drop()
         self._db.close()
 
     @property

@@ -112,7 +112,7 @@ def test_the_same_with_every_client_killed_half_way(tmp_path: Path) -> None:
                 try:
                     await once_it_is(CLIENTS * CALLS // 4, onlooker)
                     cluster.kill(PRIMARY)
-                    await once_it_is(CLIENTS * CALLS // 2, onlooker)
+                    await once_it_is(CLIENTS * CALLS * 2 // 5, onlooker)
                 finally:
                     killed(programs)
                 unfinished = await RemoteCounters(onlooker).value(NAME)
