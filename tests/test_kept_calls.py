@@ -56,25 +56,27 @@ def test_what_was_not_answered_is_recovered_in_another_life(tmp_path: Path) -> N
 def test_what_cannot_be_kept_is_not_sent(tmp_path: Path) -> None:
     async def main() -> None:
         cluster = saved(tmp_path / "c")
-        async with running(*nodes(cluster, tmp_path / "c")):
-            async with Client(tmp_path / "c", identity="client-0") as client:
-                bank = RemoteBank(client)
-                with KeptCalls(tmp_path / "calls.db", bank) as calls:
+        async with (
+            running(*nodes(cluster, tmp_path / "c")),
+            Client(tmp_path / "c", identity="client-0") as client,
+        ):
+            bank = RemoteBank(client)
+            with KeptCalls(tmp_path / "calls.db", bank) as calls:
+                await calls.call(Bank.deposit, "ann")
+                other = sqlite3.connect(tmp_path / "calls.db")
+                other.execute("DROP TABLE calls")
+                other.close()
+                with pytest.raises(StorageError, match="is not made"):
                     await calls.call(Bank.deposit, "ann")
-                    other = sqlite3.connect(tmp_path / "calls.db")
-                    other.execute("DROP TABLE calls")
-                    other.close()
-                    with pytest.raises(StorageError, match="is not made"):
-                        await calls.call(Bank.deposit, "ann")
-                assert await bank.total() == 1
-                with pytest.raises(ConfigurationError, match="does not keep calls"):
-                    KeptCalls(tmp_path / "nowhere" / "calls.db", bank)
-                with KeptCalls(tmp_path / "more.db", bank) as calls:
-                    calls._keep("withdraw", client.prepare(b""))
-                with (
-                    KeptCalls(tmp_path / "more.db", bank) as calls,
-                    pytest.raises(ConfigurationError, match="and the service has none"),
-                ):
-                    await calls.recover()
+            assert await bank.total() == 1
+            with pytest.raises(ConfigurationError, match="does not keep calls"):
+                KeptCalls(tmp_path / "nowhere" / "calls.db", bank)
+            with KeptCalls(tmp_path / "more.db", bank) as calls:
+                calls._keep("withdraw", client.prepare(b""))
+            with (
+                KeptCalls(tmp_path / "more.db", bank) as calls,
+                pytest.raises(ConfigurationError, match="and the service has none"),
+            ):
+                await calls.recover()
 
     run(main())
