@@ -23,8 +23,10 @@ class Budget(NamedTuple):
     steps: int
 
 
-BUDGETS = (Budget(4 * 1024, 4_000_000), Budget(256 * 1024, 25_000))
-"""A statement that meets a larger value begins again under the second."""
+WORK_BYTES = 4 * 1024 * 1024 * 1024
+"""Steps times bytes: an eighth of it, at most, lies in memory or in temporary files."""
+BUDGETS = tuple(Budget(size, WORK_BYTES // size) for size in (1024, 16 * 1024, 256 * 1024))
+"""A statement that meets a larger value begins again under the next."""
 NO_LIMIT = Budget(2**30, 2**60)
 """For what this service itself does."""
 STEP = 1_000

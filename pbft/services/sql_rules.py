@@ -5,7 +5,7 @@ statements or the order of the schema would differ from the others.
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from pbft.services.sql_costs import tokens
 
@@ -68,11 +68,23 @@ SCHEMA_TABLES = ("sqlite_schema", "sqlite_master", "sqlite_temp_schema", "sqlite
 
 def refused(sql: str) -> str | None:
     """Why a statement is refused as it is written; what its words mean, `Rules` judges."""
+    if "\0" in sql:
+        return "a statement has no NUL character in it"
     words = [each for each in tokens(sql) if each not in (";", "\ufeff")]
     if words[:1] == ["explain"]:
         return "EXPLAIN tells of one replica's plan"
     if any(name in sql.lower() for name in SCHEMA_TABLES):
         return "sqlite_schema is in another order at each replica: ask for `schema()`"
+    return None
+
+
+def refused_values(values: Sequence[object]) -> str | None:
+    """Why values cannot be given to a statement; Python's own words depend on its version."""
+    for each in values:
+        if not (each is None or isinstance(each, int | float | str | bytes)):
+            return "a value is None, an int, a float, a str or bytes"
+        if isinstance(each, int) and not -(2**63) <= each < 2**63:
+            return "an int has 64 bits"
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from pbft.core.errors import ApplicationError
+from pbft.core.errors import ApplicationError, HaltError
 from pbft.core.service import State
 from pbft.services.sql_costs import (
     BUDGETS,
@@ -23,11 +23,11 @@ from pbft.services.sql_costs import (
     Charged,
     expansions,
 )
-from pbft.services.sql_rules import READING, WRITING, Rules, refused, refused_table
+from pbft.services.sql_rules import READING, WRITING, Rules, refused, refused_table, refused_values
 from pbft.typed.parts import prefix_of
 
 Value: TypeAlias = Any
-"""None, an int, a float, a str or bytes: SQLite refuses others."""
+"""None, an int of 64 bits, a float, a str or bytes."""
 Rows: TypeAlias = list[list[Value]]
 Entry: TypeAlias = "tuple[str, ...]"
 """Of the schema: its type, its name, its table's and its text."""
@@ -45,6 +45,11 @@ LAST_ROWID = 2**63 - 1
 """Once it is used, SQLite chooses rowids at random."""
 ERRORS = (sqlite3.Error, sqlite3.Warning, OverflowError, ValueError, TypeError, MemoryError)
 """What SQLite's module raises for a statement."""
+LOCAL_FAULTS = {
+    *(sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL),
+    *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
+}
+"""No memory, no room for temporary files: other replicas may have had them."""
 
 
 class SqlError(ApplicationError):
@@ -94,8 +99,8 @@ class SqlTables:
             if before != after:
                 self._note_schema(before, after)
             self._note_rows()
-        except sqlite3.Error as error:
-            raise SqlError(str(error)) from None
+        except ERRORS as error:
+            raise _judged(error, str(error)) from None
         return Outcome(rows, max(changed, 0))
 
     # -- a part -------------------------------------------------------------------------------
@@ -163,7 +168,7 @@ class SqlTables:
         self, sql: str, parameters: list[Value], allowed: frozenset[int]
     ) -> tuple[Rows, int]:
         """The rows, and how many changed."""
-        reason = refused(sql)
+        reason = refused(sql) or refused_values(parameters)
         if reason is not None:
             raise SqlError(reason)
         self._count_copies(sql)
@@ -195,7 +200,7 @@ class SqlTables:
             large = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG
             text = "it takes too long" if self._steps > budget.steps else str(error)
             if not large:
-                raise SqlError(rules.reason or text) from None
+                raise _judged(error, rules.reason or text) from None
             found = None
         finally:
             db.set_progress_handler(None, 0)
@@ -347,6 +352,14 @@ class SqlTables:
                 self._watch(name)
         db.execute("COMMIT")
         db.execute("PRAGMA foreign_keys = ON")
+
+
+def _judged(error: Exception, text: str) -> Exception:
+    """What the statement is to blame for, or this replica's machine alone."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    if isinstance(error, MemoryError) or code & 0xFF in LOCAL_FAULTS:
+        return HaltError(f"SQLite has failed at this replica alone ({error}): start it again")
+    return SqlError(text)
 
 
 def _bounded(cursor: sqlite3.Cursor) -> Rows:

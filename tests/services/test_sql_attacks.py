@@ -1,11 +1,12 @@
 """Statements that would differ between replicas, or cost without an end: each is refused, changes
 nothing, and a replica that is built anew from the rows agrees with one that was there all along."""
 
+import sqlite3
 import time
 
 import pytest
 
-from pbft.core.errors import RejectedError
+from pbft.core.errors import HaltError, RejectedError
 from pbft.services.databases import Database
 from pbft.services.sql_costs import MAX_EXPANSIONS, expansions, tokens
 from pbft.services.sql_tables import SqlError, SqlTables
@@ -186,6 +187,32 @@ def test_a_large_database_is_built_anew_also_after_a_statement_that_took_too_lon
     host.target.tables._state = type("Counted", (), {"put": staticmethod(counting)})()  # type: ignore[attr-defined]
     sql(host, "INSERT INTO t VALUES (1)")
     assert writes == 1
+
+
+@pytest.mark.parametrize("value", [2**63, [1], {"a": 1}])
+def test_values_that_sqlite_does_not_have(value: object) -> None:
+    with pytest.raises(SqlError, match=r"64 bits|a value is"):
+        sql(database(), "SELECT ?", value)
+    with pytest.raises(SqlError, match="NUL"):
+        sql(database(), "SELECT 1\0")
+
+
+@pytest.mark.parametrize("failing", ["SELECT count(*) FROM people", "DELETE FROM people"])
+def test_a_replica_whose_machine_fails_stops_and_refuses_nothing(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No room at one replica must not become an answer that the others do not give."""
+    host = database()
+    for error in (sqlite3.OperationalError("disk I/O error"), MemoryError()):
+        if isinstance(error, sqlite3.Error):
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR | 10 << 8
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("pbft.services.sql_tables._bounded", fail)
+        with pytest.raises(HaltError, match="this replica alone"):
+            sql(host, failing)
 
 
 def test_the_order_of_the_schema_survives() -> None:
