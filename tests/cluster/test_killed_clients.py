@@ -24,6 +24,7 @@ PROTOCOL = {"request_timeout_ms": 500, "status_interval_ms": 50, "timeout_max_ms
 PRIMARY, LIAR = 0, 3
 IMPATIENT_SECONDS = 0.4
 """Less than a view change takes."""
+PATIENT_SECONDS = 30.0
 
 
 @contextmanager
@@ -47,13 +48,18 @@ async def once_it_is(value: int, client: Client) -> None:
     raise TimeoutError(f"it never was {value}")
 
 
-async def add(client: Client) -> str | None:
+async def add(client: Client, timeout: float) -> str | None:
     """None where the call was acknowledged, else its key."""
     try:
-        await RemoteCounters(client, timeout=IMPATIENT_SECONDS).add(NAME)
+        await RemoteCounters(client, timeout=timeout).add(NAME)
     except UnansweredError as error:
         return error.key or ""
     return None
+
+
+def begun(clients: Sequence[Client], timeout: float) -> "list[asyncio.Task[str | None]]":
+    """Half of the calls, all at once."""
+    return [asyncio.create_task(add(each, timeout)) for _ in range(CALLS // 2) for each in clients]
 
 
 def test_a_thousand_calls_while_the_primary_is_killed_and_a_replica_lies(tmp_path: Path) -> None:
@@ -66,14 +72,10 @@ def test_a_thousand_calls_while_the_primary_is_killed_and_a_replica_lies(tmp_pat
                 onlooker = await stack.enter_async_context(
                     Client(cluster.directory, identity=ONLOOKER)
                 )
-                calls = [
-                    asyncio.create_task(add(each)) for _ in range(CALLS // 2) for each in opened
-                ]
+                calls = begun(opened, PATIENT_SECONDS)
                 await once_it_is(1, onlooker)
                 cluster.kill(PRIMARY)
-                calls += [
-                    asyncio.create_task(add(each)) for _ in range(CALLS // 2) for each in opened
-                ]
+                calls += begun(opened, IMPATIENT_SECONDS)
                 told = await asyncio.gather(*calls)
                 acknowledged = told.count(None)
                 value = await RemoteCounters(onlooker).value(NAME)
