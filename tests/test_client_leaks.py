@@ -186,6 +186,26 @@ def test_half_of_the_calls_are_cancelled_and_the_others_answered(
     run(main())
 
 
+def test_a_receipt_that_nobody_signs_has_a_timeout_and_ends_with_the_client(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        cluster, identities = make_cluster(tmp_path / "c")
+        made = [make_node(cluster, identities, replica) for replica in range(4)]
+        async with running(*made), nothing_left(caplog):
+            async with Client(tmp_path / "c") as client:
+                monkeypatch.setattr(client._statements, "absorb", lambda raw: False)
+                with pytest.raises(UnansweredError, match="took effect") as caught:
+                    await client.certified(PUT, timeout=1)
+                assert caught.value.key is not None
+                waiting = asyncio.create_task(client.certified(PUT))
+                await asyncio.sleep(0.3)
+            with pytest.raises(PbftError, match="is closed"):
+                await asyncio.wait_for(waiting, 5)
+
+    run(main())
+
+
 def test_the_blocking_twin_closed_from_another_thread(tmp_path: Path) -> None:
     make_cluster(tmp_path / "c")
     before, threads = descriptors(), threading.active_count()
