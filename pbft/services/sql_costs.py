@@ -135,6 +135,10 @@ class Charged:
         for name in FORMATS:
             db.create_function(name, -1, partial(self._format, name), deterministic=True)
 
+    def close(self) -> None:
+        """With the connection that uses it."""
+        self._other.close()
+
     def _product(self, name: str, *args: Any) -> Any:
         one, two, *_ = (len(each) if isinstance(each, str | bytes) else 24 for each in args)
         self._charge(one * two // BYTES_PER_STEP)

@@ -74,6 +74,13 @@ class SqlTables:
         self._failed: SqlError | None = None
         self._db = self._connected()
 
+    def __del__(self) -> None:
+        self._close()  # or Python complains
+
+    def _close(self) -> None:
+        self._db.close()
+        self._charged.close()
+
     def run(self, sql: str, parameters: list[Value] | None = None) -> Outcome:
         """Execute one statement that may change something. Raises `SqlError`; the command fails
         then, even where it goes on, since SQLite may have taken back more than the statement."""
@@ -108,7 +115,7 @@ class SqlTables:
     def open(self, name: str, state: State) -> None:
         """Build the database that `state` has."""
         self._prefix, self._state = prefix_of(b"q", name), state
-        self._db.close()
+        self._close()
         self._db = self._connected()
         schema: list[tuple[int, Entry]] = []
         rows: list[tuple[str, int, list[Value]]] = []
@@ -150,7 +157,7 @@ class SqlTables:
         db.execute("PRAGMA trusted_schema = ON")  # our functions in views; `Rules` judges them
         db.execute(f"CREATE TEMP TABLE {OWN} (name TEXT, number INTEGER)")
         self._rules = Rules(OWN, [name for (name,) in db.execute("PRAGMA module_list")])
-        Charged(db, self._charge, self._rules.refuse)
+        self._charged = Charged(db, self._charge, self._rules.refuse)
         for limit, value in LIMITS.items():
             db.setlimit(limit, value)
         return db
