@@ -28,10 +28,12 @@ if TYPE_CHECKING:
         RejectedError,
         RequestTooLargeError,
         ServiceError,
+        StorageError,
         UnansweredError,
         UnknownCommandError,
     )
     from pbft.core.service import Context, Service, State
+    from pbft.kept_calls import KeptCalls
     from pbft.node import Node
     from pbft.typed.attributes import Since
     from pbft.typed.maps import Map
@@ -53,6 +55,7 @@ __all__ = [
     "ForgottenVotesError",
     "HaltError",
     "InvalidArgumentsError",
+    "KeptCalls",
     "Map",
     "Node",
     "NotPermittedError",
@@ -64,6 +67,7 @@ __all__ = [
     "ServiceError",
     "Since",
     "State",
+    "StorageError",
     "UnansweredError",
     "UnknownCommandError",
     "__version__",
@@ -79,6 +83,7 @@ _HOMES = {
     "ClientStats": "pbft.client_stats",
     "Cluster": "pbft.cluster",
     "Context": "pbft.core.service",
+    "KeptCalls": "pbft.kept_calls",
     "Map": "pbft.typed.maps",
     "Node": "pbft.node",
     "Proxy": "pbft.typed.proxy",

@@ -24,6 +24,8 @@ from pbft.receipts import Receipt
 from pbft.transport.loop import new_loop
 
 R = TypeVar("R")
+CLOSE_SECONDS = 5.0
+"""How long closing waits for calls in other threads to end."""
 
 
 class BlockingClient:
@@ -40,6 +42,10 @@ class BlockingClient:
         self.client = Client(directory, identity=identity, timeout=timeout, passphrase=passphrase)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
+        self._gate = threading.Lock()
+        """Held to hand something to the loop, and to say that nothing is any more."""
+        self._closing = False
 
     def __enter__(self) -> "BlockingClient":
         """As `Client.__aenter__`."""
@@ -48,10 +54,11 @@ class BlockingClient:
         self._loop = new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="pbft", daemon=True)
         self._thread.start()
+        self._process = os.getpid()
         try:
             self.wait(self.client.__aenter__())
         except BaseException:
-            self._end()
+            self.close()
             raise
         return self
 
@@ -64,10 +71,26 @@ class BlockingClient:
         self.close()
 
     def close(self) -> None:
-        """As `Client.close`; the thread ends."""
-        if self._loop is not None and not self._loop.is_closed():
-            self.wait(self.client.close())
-            self._end()
+        """As `Client.close`, from any thread: calls under way in others end. The thread ends."""
+        loop, thread = self._loop, self._thread
+        with self._gate:
+            first, self._closing = not self._closing, True
+        if loop is None or thread is None or self._process != os.getpid():
+            return
+        if first:
+            asyncio.run_coroutine_threadsafe(self._close(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+        else:
+            thread.join()
+
+    async def _close(self) -> None:
+        """All that was handed to the loop before ends by itself then."""
+        await self.client.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=CLOSE_SECONDS)
 
     def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
         """As `Client.call`."""
@@ -104,21 +127,24 @@ class BlockingClient:
 
     def wait(self, what: Coroutine[Any, Any, R]) -> R:
         """The result of a coroutine that runs on this client's loop."""
-        if self._loop is None or self._loop.is_closed():
+        try:
+            with self._gate:
+                future = asyncio.run_coroutine_threadsafe(what, self._running())
+        except PbftError:
             what.close()
-            raise PbftError("this client is not open: use `with BlockingClient(...) as client`")
-        future = asyncio.run_coroutine_threadsafe(what, self._loop)
+            raise
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
 
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None or self._closing:
+            raise PbftError("this client is not open: use `with BlockingClient(...) as client`")
+        if self._process != os.getpid():
+            raise PbftError("this client was opened in another process: open one in this")
+        return self._loop
+
     async def _prepare(self, operation: bytes) -> str:
         return self.client.prepare(operation)
-
-    def _end(self) -> None:
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()

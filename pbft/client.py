@@ -12,24 +12,23 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any
 
 from pbft import control
 from pbft.acquired import Acquired, acquire
+from pbft.client_calls import Calls, due, opened
 from pbft.client_room import Room
 from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession
 from pbft.client_stats import ClientStats
 from pbft.cluster import REPLICA_PREFIX, Cluster, replica_name
 from pbft.control import StatusQuery, StatusReport
 from pbft.core.errors import (
-    ForgottenOutcomeError,
     PbftError,
-    RejectedError,
     UnansweredError,
 )
 from pbft.core.ids import Instant, Packet, ReplicaId
-from pbft.core.service import FORGOTTEN, OK
+from pbft.core.service import OK
 from pbft.core.state.requests import REQUESTS_PER_CLIENT
 from pbft.core.wire import MAX_MESSAGE_BYTES, SIGNED
 from pbft.outcome_keys import parse_key, render_key
@@ -73,10 +72,10 @@ class Client:
         self._wanted = identity
         self._passphrase = passphrase
         self._timeout = timeout
-        self._calls: dict[int, asyncio.Future[bytes]] = {}
+        self._calls: Calls[bytes] = Calls()
         self._room = Room()
-        self._resolving = asyncio.Semaphore(MAX_RESOLVING)
-        self._reports: dict[int, asyncio.Future[StatusReport]] = {}
+        self._resolving = Room(MAX_RESOLVING)
+        self._reports: Calls[StatusReport] = Calls()
         self._nonce = 0
         self._drops: Counter[str] = Counter()
         self._driver: asyncio.Task[None] | None = None
@@ -141,7 +140,8 @@ class Client:
         its `key` asks again. A cancelled call may take effect, too. Beyond `MAX_CALLS` or
         `MAX_CALL_BYTES` under way, calls wait for room.
         """
-        return await self._outcome(lambda: self._session.call(operation), len(operation), timeout)
+        size = len(operation)
+        return await self._outcome(lambda: self._session.call(operation), size, timeout, self._room)
 
     async def read(
         self, operation: bytes, *, timeout: float | None = None, stale: bool = False
@@ -151,7 +151,10 @@ class Client:
         f+1 do anywhere: no traitor invented the answer, but others may know newer. Where they do
         not agree, or there are no fast reads, it is ordered. Raises what `call` raises."""
         return await self._outcome(
-            lambda: self._session.call(operation, read=True, stale=stale), len(operation), timeout
+            lambda: self._session.call(operation, read=True, stale=stale),
+            len(operation),
+            timeout,
+            self._room,
         )
 
     def prepare(self, operation: bytes) -> str:
@@ -166,48 +169,61 @@ class Client:
         has not yet. Raises what `call` raises, and `ForgottenOutcomeError` once this client has
         made `client_window` later requests; `ConfigurationError` for another's key."""
         raw, place = parse_key(key)
-        async with self._resolving:
-            return await self._outcome(lambda: self._session.resume(raw, place), len(raw), timeout)
+        return await self._outcome(
+            lambda: self._session.resume(raw, place), len(raw), timeout, self._resolving
+        )
 
     async def certified(
         self, operation: bytes, *, timeout: float | None = None
     ) -> tuple[bytes, Receipt]:
         """As `call`, and a receipt that f+1 replicas or more have signed, for third parties. It
         costs each replica a signature. Raises what `call` raises."""
-        key = self.prepare(operation)
-        async with asyncio.timeout(self._timeout if timeout is None else timeout):
-            result = await self.resolve(key, timeout=timeout)
-            raw, _ = parse_key(key)
-            return result, await self._statements.collect(raw, OK + result, self._ask_all)
+        key, until = self.prepare(operation), due(self._timeout if timeout is None else timeout)
+        result = await self.resolve(key, timeout=timeout)
+        raw, _ = parse_key(key)
+        try:
+            async with asyncio.timeout_at(until):
+                return result, await self._statements.collect(raw, OK + result, self._ask_all)
+        except TimeoutError:
+            text = "it took effect, and too few replicas have signed for it in time"
+            raise UnansweredError(text, key) from None
 
     def _ask_all(self, data: bytes) -> None:
+        self._check_open()
         self._end.post([each.name for each in self._cluster.replicas], MESSAGE, data)
         self._alarm.ring()
 
-    async def _outcome(self, begin: Callable[[], int], size: int, timeout: float | None) -> bytes:
+    async def _outcome(
+        self, begin: Callable[[], int], size: int, timeout: float | None, room: Room
+    ) -> bytes:
         self._check_open()
+        until = due(self._timeout if timeout is None else timeout)
+        async with AsyncExitStack() as inside:
+            try:
+                async with asyncio.timeout_at(until):
+                    await inside.enter_async_context(room.taken(size))
+            except TimeoutError:
+                raise UnansweredError(self._why_unanswered()) from None
+            return opened(await self._answer(begin, until))
+
+    async def _answer(self, begin: Callable[[], int], until: float) -> bytes:
+        """Raises `UnansweredError`, with the key of what was sent."""
         call = 0
         try:
-            async with asyncio.timeout(self._timeout if timeout is None else timeout):
-                async with self._room.taken(size):
-                    call = begin()
-                    self._calls[call] = future = asyncio.get_running_loop().create_future()
-                    self._alarm.ring()
-                    result: bytes = await future
-        except (TimeoutError, UnansweredError) as error:
-            text = str(error) or self._why_unanswered()
-            raise UnansweredError(text, self._key_of(call)) from None
-        finally:
-            if self._calls.pop(call, None) is not None:
-                self._session.abandon(call)
-        if result[:1] == OK:
-            return result[1:]
-        text = result[1:].decode("utf-8", "replace")
-        raise ForgottenOutcomeError(text) if result == FORGOTTEN else RejectedError(text)
-
-    def _key_of(self, call: int) -> str | None:
-        sent = self._session.sent(call)
-        return None if sent is None else render_key(*sent)
+            self._check_open()
+            call = begin()
+            self._alarm.ring()
+            result = await self._calls.answer(call, until)
+            if result is None:
+                raise UnansweredError(self._why_unanswered())
+            return result
+        except BaseException as error:
+            sent = self._session.sent(call)
+            self._session.abandon(call)
+            if isinstance(error, UnansweredError):
+                key = None if sent is None else render_key(*sent)
+                raise UnansweredError(str(error), key) from None
+            raise
 
     async def status(self, replica: ReplicaId, *, timeout: float = 1.0) -> StatusReport:
         """What `replica` says about itself; nobody vouches for it but that replica.
@@ -216,21 +232,16 @@ class Client:
         self._check_open()
         self._nonce += 1
         query = StatusQuery(self._nonce)
-        future = asyncio.get_running_loop().create_future()
-        self._reports[query.nonce] = future
         name = self._cluster.member(replica).name
-        try:
-            async with asyncio.timeout(timeout):
-                while not future.done():
-                    self._end.post([name], CONTROL, control.encode(query))
-                    self._alarm.ring()
-                    await asyncio.wait([future], timeout=STATUS_RETRY_SECONDS)
-        except TimeoutError:
-            raise UnansweredError(f"{name} does not answer: is it running?") from None
-        finally:
-            del self._reports[query.nonce]
-        report: StatusReport = future.result()
-        return report
+        until = due(timeout)
+        while (now := due(0.0)) < until:
+            self._end.post([name], CONTROL, control.encode(query))
+            self._alarm.ring()
+            again = min(now + STATUS_RETRY_SECONDS, until)
+            report = await self._reports.answer(query.nonce, again)
+            if report is not None:
+                return report
+        raise UnansweredError(f"{name} does not answer: is it running?")
 
     def stats(self) -> ClientStats:
         """A frozen look at this client."""
@@ -295,19 +306,14 @@ class Client:
 
     def _on_control(self, data: bytes) -> None:
         report = control.decode_report(data)
-        future = self._reports.get(report.nonce) if report is not None else None
-        if report is None or future is None or future.done():
+        if report is None or not self._reports.complete(report.nonce, report):
             self._drops["control message that was not asked for"] += 1
-        else:
-            future.set_result(report)
 
     def _apply(self, effects: ClientEffects) -> None:
         for send in effects.messages:
             self._end.post([replica_name(int(to)) for to in send.to], MESSAGE, send.data)
         for completed in effects.completed:
-            future = self._calls.pop(completed.call, None)
-            if future is not None and not future.done():
-                future.set_result(completed.result)
+            self._calls.complete(completed.call, completed.result)
 
     def _deadline(self) -> int | None:
         deadlines = (self._session.deadline, self._end.deadline)
@@ -386,7 +392,5 @@ class Client:
         return "no quorum answered in time: the outcome of the operation is not known"
 
     def _fail(self, error: Exception) -> None:
-        waiting: list[asyncio.Future[Any]] = [*self._calls.values(), *self._reports.values()]
-        for future in waiting:
-            if not future.done():
-                future.set_exception(error)
+        self._calls.fail(error)
+        self._reports.fail(error)

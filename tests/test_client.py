@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 
 from pbft import Client, PbftError
-from pbft.client_session import OVERHEAD_BYTES
+from pbft.client_session import OVERHEAD_BYTES, ClientEffects, Completed
 from pbft.core.errors import (
     ConfigurationError,
     RejectedError,
     RequestTooLargeError,
     UnansweredError,
 )
-from pbft.core.service import Context
+from pbft.core.service import OK, Context
 from pbft.services.kv import Get, KeyValueClient, Put, encode
 from pbft.transport.loop import run
 from tests.core.lab import Journal
 from tests.local_cluster import PROTOCOL, make_cluster, make_node, running
+
+pytestmark = pytest.mark.usefixtures("asyncio_debug")
 
 WINDOW = {"client_window": 4}
 
@@ -125,6 +127,29 @@ def test_cancelled_and_closed_calls_end_and_leave_nothing_behind(tmp_path: Path)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(main())
+
+
+@pytest.mark.parametrize("answer_first", [True, False])
+def test_an_answer_in_the_turn_in_which_time_is_up_is_not_lost(
+    tmp_path: Path, answer_first: bool
+) -> None:
+    """The caller was told that nothing had been sent, and the operation had taken effect."""
+
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        async with Client(tmp_path / "c") as client:
+            asked = asyncio.create_task(client.call(b"op", timeout=0.05))
+            await asyncio.sleep(0.01)
+            loop = asyncio.get_running_loop()
+            answer = ClientEffects(completed=[Completed(1, OK + b"done")])
+            if answer_first:
+                loop.call_soon(client._apply, answer)
+            else:
+                loop.call_later(0.06, client._apply, answer)
+            time.sleep(0.1)  # noqa: ASYNC251 (both are due in one turn now)
+            assert await asked == b"done"
+
+    asyncio.run(main())
 
 
 def test_a_client_that_is_not_open_says_so(tmp_path: Path) -> None:

@@ -19,14 +19,14 @@ from pbft.core.protocol import (
 )
 from pbft.core.state import checkpoints, peers, replica_state, requests
 from pbft.crypto.link_state import LinkLimits
-from pbft.services import sql_tables
+from pbft.services import sql_costs, sql_tables
 from pbft.transport import bulk, endpoint, kernel_filter, reassembly, udp
-from pbft.typed import attributes, events
+from pbft.typed import attributes, events, hosting
 
 TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
-    *(client, client_room, attributes, events, sql_tables),
+    *(client, client_room, attributes, events, hosting, sql_costs, sql_tables),
     *(door, ids, messages),
     *(node, nuisances, outbox, scrub, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, references, retransmission, state_transfer),

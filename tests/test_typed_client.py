@@ -25,6 +25,8 @@ from pbft.typed.proxy import Consistency
 from tests.local_cluster import PROTOCOL, free_ports, make_node, running
 from tests.typed.bank import Bank, BlockingBank, InsufficientError, RemoteBank
 
+pytestmark = pytest.mark.usefixtures("asyncio_debug")
+
 
 def saved(directory: Path, may: str = "") -> Cluster:
     """A cluster of banks with two clients; `may` is what the second may call."""

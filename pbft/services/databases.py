@@ -8,7 +8,8 @@
 What could give another answer at another replica is refused: random numbers, the clock, what
 depends on a connection, statements that reach outside the database. A statement that runs for too
 long is stopped after a fixed number of steps, at every replica. All replicas must have the same
-version of SQLite, and what a SELECT does not order comes in an order of its choice.
+build of SQLite (versions compute some functions, and processors some floats, in other ways), and
+what a SELECT does not order comes in an order of its choice.
 """
 
 from pbft.services.sql_tables import Outcome, Rows, SqlTables, Value
@@ -36,6 +37,11 @@ class Database:
     def select(self, sql: str, parameters: list[Value] | None = None) -> Rows:
         """Rows, in the order that the statement asks for. Raises `SqlError`."""
         return self.tables.select(sql, parameters)
+
+    @query
+    def schema(self) -> list[str]:
+        """The statements that make the tables, indexes and views there are, sorted."""
+        return self.tables.schema()
 
 
 class RemoteDatabase(Proxy, Database):

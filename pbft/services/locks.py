@@ -2,7 +2,8 @@
 
 A lease ends by itself, when the agreed time has passed it: nobody has to notice that its holder is
 gone. The agreed time is proposed by the primary, and a Byzantine one may set it ahead by the
-cluster's `clock_bound_ms`: a holder may then lose a lease that early. So every lease has a
+cluster's `clock_bound_ms`: a holder may then lose a lease that early, and the next may keep it for
+that much longer, since agreed time waits for the clocks then. So every lease has a
 *token*, larger than those of all earlier leases; whoever guards what the lock protects refuses
 tokens smaller than the largest it has seen, and a late holder harms nobody.
 """

@@ -84,11 +84,17 @@ class Queues:
         return sum(1 for _ in self._keys(queue))
 
     def _keys(self, queue: str) -> Iterator[str]:
-        return self.items.span(f"{queue}/", f"{queue}0")  # "0" comes after "/"
+        start = _prefix(queue)
+        return self.items.span(f"{start}/", f"{start}0")  # "0" comes after "/"
 
 
 def _key(queue: str, number: int) -> str:
-    return f"{queue}/{NUMBER % number}"
+    return f"{_prefix(queue)}/{NUMBER % number}"
+
+
+def _prefix(queue: str) -> str:
+    """With the length of the name, so that no other queue's begins like it."""
+    return f"{len(queue)}:{queue}"
 
 
 class RemoteQueues(Proxy, Queues):

@@ -1,6 +1,13 @@
-"""What a replicated database lets SQLite do: only what every replica does in the same way."""
+"""What a replicated database lets SQLite do: only what every replica does in the same way.
+
+A replica that was restarted has built its database anew from the rows: what tells of pages, plans,
+statements or the order of the schema would differ from the others.
+"""
 
 import sqlite3
+from collections.abc import Collection, Sequence
+
+from pbft.services.sql_costs import tokens
 
 DETERMINISTIC = frozenset(
     {
@@ -54,13 +61,49 @@ NAMES = {
     sqlite3.SQLITE_CREATE_TEMP_VIEW: "temporary views belong to a connection",
     sqlite3.SQLITE_CREATE_TEMP_TRIGGER: "temporary triggers belong to a connection",
 }
+HARMLESS_MODULES = frozenset({"json_each", "json_tree"})
+"""Virtual tables that depend on their arguments alone."""
+SCHEMA_TABLES = ("sqlite_schema", "sqlite_master", "sqlite_temp_schema", "sqlite_temp_master")
+
+
+def refused(sql: str) -> str | None:
+    """Why a statement is refused as it is written; what its words mean, `Rules` judges."""
+    if "\0" in sql:
+        return "a statement has no NUL character in it"
+    words = [each for each in tokens(sql) if each not in (";", "\ufeff")]
+    if words[:1] == ["explain"]:
+        return "EXPLAIN tells of one replica's plan"
+    if any(name in sql.lower() for name in SCHEMA_TABLES):
+        return "sqlite_schema is in another order at each replica: ask for `schema()`"
+    return None
+
+
+def refused_values(values: Sequence[object]) -> str | None:
+    """Why values cannot be given to a statement; Python's own words depend on its version."""
+    for each in values:
+        if not (each is None or isinstance(each, int | float | str | bytes)):
+            return "a value is None, an int, a float, a str or bytes"
+        if isinstance(each, int) and not -(2**63) <= each < 2**63:
+            return "an int has 64 bits"
+    return None
+
+
+def refused_table(sql: str) -> str | None:
+    """Why a table of this text cannot be replicated."""
+    if "deferred" in tokens(sql):
+        return "DEFERRED foreign keys are judged too late: leave it out"
+    return None
 
 
 class Rules:
-    """SQLite asks, when it compiles a statement; the last `reason` says why it was refused."""
+    """SQLite asks, when it compiles a statement; the last `reason` says why it was refused.
 
-    def __init__(self, own: str) -> None:
+    `own`: a table that only this service's triggers may write. `modules`: virtual tables that this
+    build of SQLite has."""
+
+    def __init__(self, own: str, modules: Collection[str]) -> None:
         self._own = own
+        self._modules = {each.lower() for each in modules} - HARMLESS_MODULES
         self.allowed = READING
         self.reason: str | None = None
         self._dropped: str | None = None
@@ -68,6 +111,10 @@ class Rules:
     def begin(self, allowed: frozenset[int]) -> None:
         """Another statement, which may do what is `allowed`."""
         self.allowed, self.reason, self._dropped = allowed, None, None
+
+    def refuse(self, reason: str) -> None:
+        """Say why, where somebody else refuses."""
+        self.reason = reason
 
     def __call__(
         self, action: int, first: str | None, second: str | None, where: str | None, by: str | None
@@ -85,8 +132,10 @@ class Rules:
         if action == sqlite3.SQLITE_FUNCTION:
             known = (second or "").lower() in DETERMINISTIC | INTERNAL
             return None if known else f"{second}() may differ from replica to replica"
-        if self._own in (first, second) and by is None:
+        if self._own in (first, second) and (action != sqlite3.SQLITE_INSERT or by is None):
             return f"{self._own} is this service's own"
+        if action == sqlite3.SQLITE_READ and (first or "").lower() in self._modules:
+            return f"{first} tells of one replica"
         if action == sqlite3.SQLITE_DROP_TABLE:
             self._dropped = first
         if action == sqlite3.SQLITE_DROP_TEMP_TRIGGER and second == self._dropped is not None:

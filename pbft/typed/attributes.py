@@ -53,7 +53,10 @@ class Attributes:
             each.open(name, state)
 
     def flush(self, version: int) -> None:
-        """Write what changed. Raises `ServiceError` where the state may not be like this."""
+        """Write what changed. Raises `ServiceError` where the state may not be like this, and what
+        a part raises."""
+        for each in self.parts.values():
+            each.flush()
         if self._values.keys() != self._codecs.keys() | self.parts.keys():
             odd = self._values.keys() ^ (self._codecs.keys() | self.parts.keys())
             raise ServiceError(

@@ -23,6 +23,8 @@ from pbft.typed.refusals import refusal
 VERSION = b"v"
 """Where the state has the active version; 1 where there is none."""
 UPGRADE = "pbft.upgrade"
+MAX_STATE_BYTES = 2 * 1024 * 1024 * 1024
+"""Keys and values together."""
 
 
 class Hosted:
@@ -53,9 +55,12 @@ class Hosted:
 
     def execute(self, operation: bytes, context: Context) -> bytes:
         """Raises `Refusal`, with everything as it was."""
+        before = self._state.size_bytes
         try:
             result = self._execute(operation, context)
             self._attributes.flush(self.active)
+            if self._state.size_bytes > max(before, MAX_STATE_BYTES):
+                raise ServiceError(f"the state has {MAX_STATE_BYTES} bytes: remove something")
         except HaltError:
             raise
         except Exception as error:
@@ -75,6 +80,7 @@ class Hosted:
                 raise ServiceError(f"{name} is a command: it has to be ordered")
             return self._run(method, packed)
         except Exception as error:
+            self._attributes.undo()
             raise refusal(error) from error
 
     def _execute(self, operation: bytes, context: Context) -> bytes:

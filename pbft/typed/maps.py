@@ -122,6 +122,9 @@ class Map(MutableMapping[K, V], Generic[K, V]):
         self._sorted = None
         self._undo.clear()
 
+    def flush(self) -> None:
+        """Every entry is in the state already."""
+
     def undo(self) -> None:
         """What the command did has been taken back in the state."""
         for key, added in reversed(self._undo):

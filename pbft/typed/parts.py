@@ -12,6 +12,9 @@ class Part(Protocol):
     def open(self, name: str, state: State) -> None:
         """Be what `state` has under `name` (made by `prefix_of`), from now on."""
 
+    def flush(self) -> None:
+        """The command is about to take effect; raises where it must not."""
+
     def undo(self) -> None:
         """The command failed; what it put into the state has been taken back."""
 

@@ -12,7 +12,7 @@ without asyncio.
 
 from collections.abc import Callable, Coroutine
 from copy import copy
-from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -66,11 +66,13 @@ class _Remote:
         other._timeout, other._consistency = timeout, consistency
         return other
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"{type(self).__name__} is a proxy and has no {name}: the state is at the replicas, ask"
-            " for it by a @query"
-        )
+    if not TYPE_CHECKING:  # who misspells a command shall be told by the type checker
+
+        def __getattr__(self, name: str) -> Any:
+            raise AttributeError(
+                f"{type(self).__name__} is a proxy and has no {name}: the state is at the replicas,"
+                " ask for it by a @query"
+            )
 
 
 class Proxy(_Remote):

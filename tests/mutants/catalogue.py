@@ -1405,4 +1405,42 @@ GUESTS = (
     ),
 )
 
-MUTANTS: tuple[Mutant, ...] = TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS
+SQL = "tests/services/test_sql_attacks.py"
+SERVICES = (
+    mutant(
+        "T43",
+        "a statement counts its steps from where it stopped",
+        "pbft/services/sql_tables.py",
+        "cached_statements=0",
+        "cached_statements=100",
+        f"{SQL}::test_the_same_steps_are_counted_whatever_was_asked_before",
+    ),
+    mutant(
+        "T43",
+        "a database that is built anew has its tables first",
+        "pbft/services/sql_tables.py",
+        "in sorted(schema):",
+        "in sorted(schema, key=lambda each: each[1][0] != 'table'):",
+        f"{SQL}::test_the_order_of_the_schema_survives",
+    ),
+    mutant(
+        "T43",
+        "a service may go on after a statement that took back more than itself",
+        "pbft/services/sql_tables.py",
+        "self._failed = error",
+        "pass",
+        f"{SQL}::test_a_command_whose_statement_failed_fails_even_if_it_goes_on",
+    ),
+    mutant(
+        "T43",
+        "a statement may ask what its database went through",
+        "pbft/services/sql_rules.py",
+        '(first or "").lower() in self._modules',
+        "False",
+        f"{SQL}::test_it_is_refused_at_once_and_changes_nothing",
+    ),
+)
+
+MUTANTS: tuple[Mutant, ...] = (
+    TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS + SERVICES
+)

@@ -98,6 +98,16 @@ def test_an_item_is_had_by_one_and_comes_again_where_it_is_not_done() -> None:
     assert (host.ask(Queues.length, "q"), host.ask(Queues.length, "q0")) == (1, 1)
 
 
+def test_a_queue_has_no_items_of_another_whatever_their_names() -> None:
+    host = Host(Queues())
+    for queue in ("a/b", "a0", "1:a", "a/0000000000000001"):
+        host.call(Queues.push, queue, queue.encode())
+    assert host.call(Queues.take, "a") is None
+    assert host.ask(Queues.length, "a") == 0
+    for queue in ("a/b", "a0", "1:a", "a/0000000000000001"):
+        assert host.call(Queues.take, queue).value == queue.encode()
+
+
 def test_settings_have_revisions_and_changes_are_events() -> None:
     host = Host(Configuration())
     assert host.call(Configuration.put, "a/x", "1") == Setting("a/x", "1", 1)

@@ -8,6 +8,7 @@ from pbft.core.errors import Refusal, RejectedError
 from pbft.core.service import Context
 from pbft.core.state.machine import Machine
 from pbft.crypto.trie import Snapshot
+from pbft.typed.events import EVENTS, Event, Page
 from pbft.typed.hosting import Hosted
 from pbft.typed.methods import Method, operation
 from pbft.typed.permissions import Permissions
@@ -39,6 +40,12 @@ class Host:
             return method.result.decode(self.machine.query(method.pack(args, {})), "result")
         except Refusal as error:
             raise restored(RejectedError(str(error)), type(self.target).__module__) from None
+
+    def events(self, after: int = 0) -> list[Event]:
+        """Those above `after`, as a reader is given them."""
+        packed = [msgspec.msgpack.encode(each) for each in (after, 0, 256)]
+        data = self.machine.query(operation(EVENTS, packed))
+        return msgspec.msgpack.decode(data, type=Page).events
 
     def upgrade(self, version: int) -> None:
         self.raw(operation("pbft.upgrade", [msgspec.msgpack.encode(version)]))

@@ -278,3 +278,15 @@ def test_a_map_by_itself_is_a_map() -> None:
         entries["c"] = ["x"]  # type: ignore[list-item]
     with pytest.raises(ServiceError, match="keys of a Map"):
         Map(float, int)  # type: ignore[type-var]
+
+
+def test_a_full_state_takes_nothing_more_and_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pbft.typed.hosting.MAX_STATE_BYTES", 100)
+    host = Host(Keyed())
+    host.call(Keyed.put, 1, "x" * 60)
+    before = host.digest
+    with pytest.raises(ServiceError, match="remove something"):
+        host.call(Keyed.put, 2, "y" * 60)
+    assert host.digest == before
+    assert host.ask(Keyed.between, 0, 10) == [(1, "x" * 60)]
+    assert host.call(Keyed.put, 101, "") == 1

@@ -1,0 +1,171 @@
+"""Calls that outlive their caller: each is on the disk before it is sent, and takes effect once.
+
+    with KeptCalls("calls.db", RemoteCounters(client)) as calls:
+        await calls.recover()                   # what an earlier life left open
+        await calls.call(Counters.add, "visits")
+
+A call's key is kept in a file before it is sent, and dropped when its outcome is known. A program
+that was killed in between finds the key again and asks for the outcome: the call takes effect then,
+if it has not yet. The file belongs to one client, and to one process at a time.
+"""
+
+import asyncio
+import os
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+from pbft.client import MAX_RESOLVING
+from pbft.core.errors import (
+    ConfigurationError,
+    ForgottenOutcomeError,
+    RejectedError,
+    StorageError,
+    UnansweredError,
+)
+from pbft.typed.methods import Method, methods_of
+from pbft.typed.proxy import Proxy
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """A call of an earlier life, by the name of its method: what it returned, or raised."""
+
+    name: str
+    result: Any = None
+    error: Exception | None = None
+
+
+class KeptCalls:
+    """Through `proxy`, kept in the file `path`. `made`: calls kept so far, those of earlier lives
+    among them; once none is open, each has taken effect once or was refused.
+
+    Raises `ConfigurationError` where the file cannot be used."""
+
+    def __init__(self, path: str | os.PathLike[str], proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._methods = methods_of(type(proxy))
+        self._room = asyncio.Semaphore(MAX_RESOLVING)
+        self._disk = asyncio.Lock()
+        self._under_way: set[int] = set()
+        self._ended: list[int] = []
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS calls"
+                " (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, key TEXT)"
+            )
+            found = self._db.execute("SELECT number, name, key FROM calls ORDER BY number")
+            self._open: dict[int, tuple[str, str]] = {
+                number: (name, key) for number, name, key in found
+            }
+            newest = self._db.execute("SELECT seq FROM sqlite_sequence").fetchone()
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"{path} does not keep calls: {error}") from None
+        self.made: int = newest[0] if newest else 0
+
+    def __enter__(self) -> Self:
+        """The file is open already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Calls that are open stay kept."""
+        with suppress(sqlite3.Error):  # asked once more, then
+            self._drop()
+        self._db.close()
+
+    @property
+    def open(self) -> int:
+        """Calls whose outcome is not known."""
+        return len(self._open)
+
+    async def call(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As the proxy's own call of a command. One that raises `UnansweredError`, or is cancelled,
+        stays kept: `recover` asks again, in this life or another. Raises `StorageError`, with
+        nothing sent, where it cannot be kept."""
+        async with self._room:  # few at once: replicas remember so many requests of a client
+            key = self._proxy.prepare(method, *args, **kwargs)
+            async with self._disk:
+                number = await asyncio.to_thread(self._keep, method.name, key)
+            self.made = max(self.made, number)
+            self._open[number] = (method.name, key)
+            return await self._outcome(number, method)
+
+    async def recover(self) -> list[Recovered]:
+        """The outcome of every call that is open and that nobody waits for, oldest first. Do so
+        before other calls: replicas remember `client_window` requests of a client. Raises
+        `UnansweredError`, and what is not known then stays kept."""
+        found = []
+        for number in [each for each in self._open if each not in self._under_way]:
+            name, _ = self._open[number]
+            if name not in self._methods:
+                raise ConfigurationError(f"a call of {name!r} is kept, and the service has none")
+            try:
+                result = await self._outcome(number, self._methods[name][0])
+            except Exception as error:
+                if number in self._open:
+                    raise
+                found.append(Recovered(name, error=error))
+            else:
+                found.append(Recovered(name, result))
+        return found
+
+    async def _outcome(self, number: int, method: Method[P, R]) -> R:
+        self._under_way.add(number)
+        try:
+            result = await self._proxy.resolve(method, self._open[number][1])
+        except Exception as error:
+            if _final(error):
+                self._end(number)
+            raise
+        finally:
+            self._under_way.discard(number)
+        self._end(number)
+        return result
+
+    def _end(self, number: int) -> None:
+        """Written with the next call: who loses this asks once more, and is told the same."""
+        del self._open[number]
+        self._ended.append(number)
+
+    # -- in a thread --------------------------------------------------------------------------
+
+    def _keep(self, name: str, key: str) -> int:
+        try:
+            self._db.execute("BEGIN")
+            self._drop()
+            kept = self._db.execute("INSERT INTO calls (name, key) VALUES (?, ?)", (name, key))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise StorageError(f"the call cannot be kept, and is not made: {error}") from None
+        return kept.lastrowid or 0
+
+    def _drop(self) -> None:
+        ended, self._ended = self._ended, []
+        self._db.executemany("DELETE FROM calls WHERE number = ?", [(each,) for each in ended])
+
+
+def _final(error: Exception) -> bool:
+    """Whether nothing more can be learned: the service refused the call, or the replicas have
+    forgotten it."""
+    refused = isinstance(error, RejectedError) or isinstance(error.__cause__, RejectedError)
+    return (refused or isinstance(error, ForgottenOutcomeError)) and not isinstance(
+        error, UnansweredError
+    )
