@@ -19,6 +19,7 @@ from msgspec import Struct
 from pbft.core.errors import ConfigurationError
 from pbft.testing.families import CONTROLS, FAMILIES, FLAGGED_WITHIN, plan_of
 from pbft.testing.observers import Observer
+from pbft.testing.planfiles import keep
 from pbft.testing.simulator import run
 from pbft.testing.situations import SITUATIONS, Situations
 
@@ -73,8 +74,8 @@ def cases(size: Size) -> list[Case]:
     return every[size.shard - 1 :: size.shards]
 
 
-def judge(case: Case, keep: Path | None = None) -> Outcome:
-    """Run one case; where it is bad, keep its plan in the directory `keep`."""
+def judge(case: Case, directory: Path | None = None) -> Outcome:
+    """Run one case; where it is bad, keep its plan in `directory`."""
     watching = Situations()
     observers: list[Observer] = [watching]
     report = run(plan_of(case.family, case.index), observers)
@@ -88,25 +89,18 @@ def judge(case: Case, keep: Path | None = None) -> Outcome:
         report.operations,
         report.virtual_ns,
     )
-    if keep is not None and outcome.bad and case.family not in CONTROLS:
-        _keep(case, report.violations, keep)
+    if directory is not None and outcome.bad and case.family not in CONTROLS:
+        keep(plan_of(case.family, case.index), report, directory, f"{case.family}-{case.index}")
     return outcome
 
 
-def _keep(case: Case, violations: list[str], keep: Path) -> None:
-    keep.mkdir(parents=True, exist_ok=True)
-    plan = plan_of(case.family, case.index)
-    name = f"{case.family.replace(' ', '-')}-{case.index}.json"
-    (keep / name).write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
-
-
-def judged(left: Sequence[Case], jobs: int, keep: Path | None) -> Iterator[Outcome]:
+def judged(left: Sequence[Case], jobs: int, directory: Path | None) -> Iterator[Outcome]:
     """The outcomes of all cases, in as many processes as asked for."""
     if jobs == 1:
-        yield from (judge(case, keep) for case in left)
+        yield from (judge(case, directory) for case in left)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(partial(judge, keep=keep), left, chunksize=CHUNK)
+        yield from pool.map(partial(judge, directory=directory), left, chunksize=CHUNK)
 
 
 class Progress:

@@ -10,7 +10,8 @@ from pbft.core.errors import ConfigurationError
 from pbft.testing import campaign, families
 from pbft.testing.campaign import JUDGED_FROM, Case, Kept, Outcome, Progress, Size
 from pbft.testing.families import CONTROLS, Family, plan_of
-from pbft.testing.plan import Plan, draw
+from pbft.testing.plan import Plan, draw, explicit
+from pbft.testing.planfiles import load
 from pbft.testing.situations import SITUATIONS
 
 EVERY = sorted(SITUATIONS)
@@ -101,5 +102,5 @@ def test_a_failed_run_is_kept_as_a_plan(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setitem(families.FAMILIES, "seeds", Family(stopped, 9))
     assert campaign.judge(Case("seeds", 2), tmp_path / "kept").bad
-    kept = (tmp_path / "kept" / "seeds-2.json").read_bytes()
-    assert msgspec.json.decode(kept, type=Plan) == plan_of("seeds", 2)
+    (kept,) = (tmp_path / "kept").glob("seeds-2-*.json")
+    assert load(kept).plan == explicit(plan_of("seeds", 2))
