@@ -38,7 +38,7 @@ test: $(READY)  ## all tests; those that start real processes one after another
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not system"
 	$(BIN)/python -m pytest -m cluster
 
-test-system: $(READY)  ## beside programs of the system: etcd (Debian: etcd-server, etcd-client)
+test-system: $(READY)  ## beside programs of the system (Debian: etcd-server, etcd-client, chromium)
 	$(BIN)/python -m pytest -m system
 
 check: $(READY)  ## format, lint, strict types, architecture

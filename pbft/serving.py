@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,7 @@ from pbft.core.errors import ConfigurationError, ForgottenVotesError
 from pbft.core.ids import ReplicaId
 from pbft.core.replica import Replica
 from pbft.node import Node, ReplicaLike
+from pbft.recorder import Recorder
 from pbft.sqlite_store import SqliteStore
 from pbft.store import MemoryStore, Store
 from pbft.transport.loop import run
@@ -47,9 +48,12 @@ def serve(
     with_parent: bool,
     verbose: bool = False,
     wrap: Callable[[Replica], ReplicaLike] = _honest,
+    record: Path | None = None,
+    note: str = "",
 ) -> None:
     """Run one replica of the service that the cluster file names until SIGTERM or SIGINT, or,
     `with_parent`, until the process that started this one is gone. `wrap` is the node's.
+    What it hears and says goes to the file `record`, with `note`, where that is given.
 
     Raises what `Cluster.load`, `Cluster.identity` and `Node.run` raise.
     """
@@ -59,9 +63,13 @@ def serve(
     cluster = Cluster.load(directory)
     member = cluster.member(replica)
     identity = cluster.identity(directory, member.name)
-    with opened_store(cluster, directory, replica) as store:
+    with ExitStack() as stack:
+        store = stack.enter_context(opened_store(cluster, directory, replica))
         sys.setswitchinterval(SWITCH_SECONDS)
         _announce(member.name, store.durability)
+        if record is not None:
+            recorder = stack.enter_context(Recorder(record, cluster, replica, wrap, note))
+            wrap = recorder.around
         node = Node(cluster, replica, identity, service_of(cluster), wrap=wrap, store=store)
         try:
             run(until_stopped(node, with_parent=with_parent))

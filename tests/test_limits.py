@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from pbft import client, client_room, door, node, nuisances, outbox, scrub, sqlite_store
+from pbft import (
+    client,
+    client_room,
+    door,
+    node,
+    nuisances,
+    outbox,
+    recording,
+    scrub,
+    sqlite_store,
+)
 from pbft.core import ids, messages, replica
 from pbft.core.config import Configuration
 from pbft.core.protocol import (
@@ -20,6 +30,9 @@ from pbft.core.protocol import (
 from pbft.core.state import checkpoints, peers, replica_state, requests
 from pbft.crypto.link_state import LinkLimits
 from pbft.services import sql_costs, sql_tables
+from pbft.testing import planfiles, shrinking
+from pbft.testing.timeline import describing, story
+from pbft.testing.timeline import recording as pictures
 from pbft.transport import bulk, endpoint, kernel_filter, reassembly, udp
 from pbft.typed import attributes, events, hosting
 
@@ -28,6 +41,7 @@ NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
     *(client, client_room, attributes, events, hosting, sql_costs, sql_tables),
     *(door, ids, messages),
+    *(recording, planfiles, shrinking, pictures, describing, story),
     *(node, nuisances, outbox, scrub, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, references, retransmission, state_transfer),
     *(checkpoints, peers, replica_state, requests),

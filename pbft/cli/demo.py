@@ -30,7 +30,8 @@ REQUESTS = 200
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """demo [--byzantine BEHAVIOUR] [--requests N] [--seconds S] [--json] [--keep DIR]"""
+    """demo [--byzantine BEHAVIOUR] [--requests N] [--seconds S] [--json] [--keep DIR]
+    [--record DIR]"""
     parser = add_command(
         subparsers,
         "demo",
@@ -58,6 +59,12 @@ def add_parser(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep the cluster's files and logs in DIR"
     )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="have the replicas write what they hear and say into DIR, for `pbft timeline DIR`",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,11 +74,15 @@ def run(args: argparse.Namespace) -> int:
     plan = Plan(args.byzantine, traitor, wanted, args.seconds)
     with ExitStack() as stack:
         scratch = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "demo"
-        cluster = stack.enter_context(ProcessCluster(scratch, n=N, clients=2, protocol=PROTOCOL))
+        processes = ProcessCluster(scratch, n=N, clients=2, protocol=PROTOCOL, record=args.record)
+        cluster = stack.enter_context(processes)
         screen = stack.enter_context(new_screen())
         cluster.start(traitors={} if traitor is None else {traitor: args.byzantine})
         outcome = run_loop(demonstrate(cluster, screen, plan))
-    return _conclude(outcome, args.json)
+    status = _conclude(outcome, args.json)
+    if args.record and not args.json:
+        print(f"draw it: pbft timeline {args.record}")
+    return status
 
 
 def _conclude(outcome: Run, as_json: bool) -> int:

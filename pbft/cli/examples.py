@@ -27,4 +27,7 @@ EXAMPLES: dict[str, str] = {
     "campaign merge": "pbft campaign merge one.jsonl --json",
     "campaign show": "pbft campaign show part.jsonl",
     "simulate": "pbft simulate --seed 1 --seeds 2 --json",
+    "replay": "pbft replay pbft-failures/seed-17-agreement-3fa2c81e.json --timeline run.html",
+    "shrink": "pbft shrink pbft-failures/seed-17-agreement-3fa2c81e.json",
+    "timeline": "pbft timeline recordings -o demo.html",
 }

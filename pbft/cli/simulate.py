@@ -1,7 +1,7 @@
 """`pbft simulate`: seeds of the deterministic simulator, in as many processes as there are cores.
 
 A seed is a whole scenario: sizes, traitors, losses, partitions, crashes, workload. What it finds is
-replayed by the same command with that one seed.
+kept as a plan, which `pbft replay` runs again and `pbft shrink` makes smaller.
 """
 
 import argparse
@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from itertools import repeat
+from pathlib import Path
 
 from pbft.cli.parsing import SubParsers, add_command, whole
 from pbft.core.config import MAX_REPLICAS
+from pbft.testing.plan import draw
+from pbft.testing.planfiles import DIRECTORY, keep
 from pbft.testing.simulator import Report, simulate
 
 MAX_SEEDS = 1_000_000
@@ -24,7 +27,8 @@ SHOWN = 5
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """simulate --seed S [--seeds N] [--replicas N] [--traitors T] [--jobs J] [--json]"""
+    """simulate --seed S [--seeds N] [--replicas N] [--traitors T] [--jobs J] [--keep DIR]
+    [--json]"""
     parser = add_command(subparsers, "simulate", "run seeds of the simulator under its checkers")
     add = parser.add_argument
     add("--seed", type=whole(0, 2**62), required=True, metavar="S", help="the first seed")
@@ -38,6 +42,13 @@ def add_parser(subparsers: SubParsers) -> None:
     )
     cores = os.cpu_count() or 1
     add("--jobs", type=whole(1, 64), default=cores, metavar="J", help=f"processes ({cores})")
+    add(
+        "--keep",
+        type=Path,
+        default=DIRECTORY,
+        metavar="DIR",
+        help=f"where to put the plans of the first {SHOWN} seeds that fail ({DIRECTORY})",
+    )
     add("--json", action="store_true", help="print one JSON object as the last line")
 
 
@@ -81,11 +92,11 @@ def _progress(reports: Iterator[Report], total: int) -> Iterator[Report]:
 
 def _explain(report: Report, args: argparse.Namespace) -> None:
     """What was violated, and how to see it again."""
-    traitors = "" if args.traitors is None else f" --traitors {args.traitors}"
     print(f"seed {report.seed}:" + ("" if report.finished else " did not finish"))
     for violation in report.violations[:SHOWN]:
         print(f"  {violation}")
-    print(f"  again: pbft simulate --seed {report.seed} --replicas {args.replicas}{traitors}")
+    plan = draw(report.seed, args.replicas, args.traitors)
+    print(f"  again: pbft replay {keep(plan, report, args.keep)}")
 
 
 def _summary(reports: list[Report], seconds: float) -> dict[str, object]:

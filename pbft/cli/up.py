@@ -10,6 +10,7 @@ from types import FrameType
 from pbft.cli.parsing import SubParsers, add_command, add_directory
 from pbft.cluster import Cluster
 from pbft.processes import Processes
+from pbft.recorder import recording_path
 
 LOOK_SECONDS = 0.2
 MISUSED = 2
@@ -17,11 +18,17 @@ MISUSED = 2
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """up DIR"""
+    """up DIR [--record DIR]"""
     parser = add_command(
         subparsers, "up", "run all replicas of a cluster on this machine; Ctrl-C stops them"
     )
     add_directory(parser)
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="OUT",
+        help="have each replica write what it hears and says into OUT, for `pbft timeline OUT`",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
     processes = Processes()
     try:
         for member in cluster.replicas:
-            processes.start(
-                member.id,
-                ["-m", "pbft", "replica", str(directory), str(member.id), "--with-parent"],
-            )
+            arguments = ["-m", "pbft", "replica", str(directory), str(member.id), "--with-parent"]
+            if args.record is not None:
+                arguments += ["--record", str(recording_path(args.record, member.id))]
+            processes.start(member.id, arguments)
         durability = cluster.file.storage.durability
         print(
             f"{len(cluster.replicas)} replicas started (durability: {durability});"

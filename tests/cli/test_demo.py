@@ -53,10 +53,18 @@ def test_every_behaviour_is_withstood(behaviour: str, tmp_path: Path) -> None:
         assert seen["view"] % 4 != 0
 
 
-def test_equivocation_is_proved(tmp_path: Path) -> None:
-    _, seen = demo(tmp_path, "--requests", "20", "--json")
+def test_equivocation_is_proved_and_drawn(tmp_path: Path) -> None:
+    _, seen = demo(tmp_path, "--requests", "20", "--json", "--record", "rec")
     proofs = [kind for each in seen["byzantine"]["noticed"].values() for kind in each["evidence"]]
     assert any(kind.startswith("conflicting") for kind in proofs)
+    files = sorted(path.name for path in (tmp_path / "rec").iterdir())
+    assert files == [f"replica-{number}.jsonl" for number in range(4)]
+    done = pbft_command("timeline", "rec", "-o", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "replica 0 is a traitor: equivocate" in page
+    assert "evidence against replica 0: conflicting" in page
+    assert "view 1 is entered by" in page
 
 
 def test_the_lies_to_clients_are_counted(tmp_path: Path) -> None:

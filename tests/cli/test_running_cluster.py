@@ -168,13 +168,17 @@ def _one_dies(directory: Path, up: Child, pid: int) -> None:
 
 
 def test_replicas_do_not_outlive_what_started_them(tmp_path: Path) -> None:
+    """Killed, they leave what they have recorded."""
     init(tmp_path)
-    with running(tmp_path, "up", "mycluster") as up:
+    with running(tmp_path, "up", "mycluster", "--record", "rec") as up:
         until_up(tmp_path)
         children = children_of(up)
         up.kill()
         up.wait()
         assert until_gone(children)
+    done = pbft_command("timeline", "rec", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "replicas 0, 1, 2, 3 were recorded" in (tmp_path / "timeline.html").read_text("utf-8")
 
 
 def test_a_replica_that_forgot_its_votes_says_so_and_stops(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from pbft.cluster_file import KEY_VALUE, Durability
 from pbft.core.errors import PbftError
 from pbft.core.ids import ReplicaId
 from pbft.processes import Processes
+from pbft.recorder import recording_path
 
 HOST = "127.0.0.1"
 PORTS = range(20_000, 32_000)
@@ -37,7 +38,8 @@ class ProcessCluster:
     `protocol` holds keys of the cluster file's [protocol] table, in its units. With `power_cuts`, a
     kill also loses what was not synced (`pbft.testing.cluster.bad_disk`). What the replicas print
     goes to replica-N.log in the directory. `admits`: how many guests each client may let in.
-    Raises `ConfigurationError`.
+    `record`: a directory in which replicas, those with `power_cuts` apart, write what they hear and
+    say (`pbft.recorder`). Raises `ConfigurationError`.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ProcessCluster:
         power_cuts: bool = False,
         service: str = KEY_VALUE,
         admits: int = 0,
+        record: Path | None = None,
     ) -> None:
         self.directory = directory
         cluster, identities = Cluster.create(
@@ -66,6 +69,7 @@ class ProcessCluster:
         cluster.save(directory, identities)
         self.cluster = cluster
         self._power_cuts = power_cuts
+        self._record = record
         self._processes = Processes(logs=directory)
 
     def __enter__(self) -> Self:
@@ -93,6 +97,9 @@ class ProcessCluster:
             arguments = ["-m", "pbft", "replica", *who, "--with-parent", "--verbose"]
         else:
             arguments = ["-m", "pbft.testing.cluster.traitor", *who, behaviour]
+        if self._record is not None and not (self._power_cuts and behaviour is None):
+            file = recording_path(self._record, replica)
+            arguments += ["--record", str(file)] if behaviour is None else [str(file)]
         self._processes.start(replica, arguments)
 
     def home(self, replica: ReplicaId) -> Path:

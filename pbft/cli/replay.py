@@ -1,0 +1,93 @@
+"""`pbft replay`: a stored plan run again, bit for bit, and whether it still fails."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pbft.cli.parsing import SubParsers, UsageError, add_command
+from pbft.testing.planfiles import PlanFile, PlanFileError, load
+from pbft.testing.reductions import events, summary, tally
+from pbft.testing.replaying import Replay, replay
+from pbft.testing.telling import sentences
+from pbft.testing.timeline.observer import Recorder
+from pbft.testing.timeline.page import write
+
+SHOWN = 5
+LISTED = 20
+"""Plans of at most so many events are told event by event."""
+
+
+def add_parser(subparsers: SubParsers) -> None:
+    """replay FILE [--timeline OUT.html] [--json]"""
+    parser = add_command(
+        subparsers,
+        "replay",
+        "run a stored plan again and say whether it still fails\n\n"
+        "Exit status: 0 where it holds now, 1 where it violates something, 2 where the file is no\n"
+        "plan. A service of yours is imported: start in the directory that has its module.",
+    )
+    parser.add_argument("file", metavar="FILE", type=Path, help="what `pbft simulate` has kept")
+    parser.add_argument(
+        "--timeline", metavar="OUT.html", type=Path, help="also draw the run as a page"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 where it holds now, 1 where it is violated."""
+    try:
+        file = load(args.file)
+        recorder = Recorder()
+        found = replay(file, [recorder] if args.timeline else [])
+        if args.timeline:
+            write(args.timeline, recorder.recording(str(args.file.name)))
+    except PlanFileError as error:
+        raise UsageError(str(error)) from None
+    if args.json:
+        print(json.dumps(_figures(file, found)))
+    else:
+        _tell(file, found, args.timeline)
+    return 0 if found.oracle is None else 1
+
+
+def _figures(file: PlanFile, found: Replay) -> dict[str, object]:
+    return {
+        "seed": file.plan.seed,
+        "events": events(file.plan),
+        "by_kind": tally(file.plan),
+        "expected": file.oracle,
+        "oracle": found.oracle,
+        "violations": found.violations,
+        "same_violation": found.same_violation,
+        "same_trace": found.same_trace,
+        "trace_digest": found.report.trace_digest,
+        "virtual_seconds": found.report.virtual_ns / 1e9,
+    }
+
+
+def _tell(file: PlanFile, found: Replay, page: Path | None) -> None:
+    """The same for people."""
+    plan = file.plan
+    print(f"seed {plan.seed}, {plan.config.n} replicas, {summary(plan)}")
+    for text in sentences(plan) if events(plan) <= LISTED else ():
+        print(f"  - {text}")
+    for text in found.violations[:SHOWN]:
+        print(f"  {text}")
+    print(_verdict(file, found))
+    if found.same_trace:
+        print(f"the trace is the same, bit for bit: {file.trace_digest}")
+    elif found.same_violation:
+        print(
+            "the trace is another: the code has changed since, the plan was edited, or the service"
+            " depends on more than its operations (`pbft determinism` names what)"
+        )
+    if page is not None:
+        print(f"timeline: {page}")
+
+
+def _verdict(file: PlanFile, found: Replay) -> str:
+    if found.oracle is None:
+        return "it holds now" if file.oracle else "it holds, as before"
+    if found.same_violation:
+        return f"violated again: {found.oracle}"
+    return f"violated: {found.oracle}; the file tells of {file.oracle or 'nothing'}"

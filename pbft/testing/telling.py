@@ -1,0 +1,58 @@
+"""The events of a plan in sentences, for people who want to see what is left of it."""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+from pbft.core.ids import SECOND
+from pbft.testing.plan import Plan
+from pbft.testing.reductions import LASTING, SCRIPTS, TIMES, names_of, parts
+from pbft.testing.timeline import describing
+
+DURATIONS = ("down_ns", "pause_ns", "copied")
+
+
+def sentences(plan: Plan) -> list[str]:
+    """One for each event of an explicit plan, in the order of `parts`."""
+    return [*_parts(plan), *_lasting(plan)]
+
+
+def _parts(plan: Plan) -> Iterator[str]:
+    keyed = plan.service is None
+    for part in parts(plan):
+        value: Any = getattr(plan, part.field)
+        if part.field == SCRIPTS:
+            call = value[part.owner].calls[part.key]
+            yield f"{part.owner} calls {describing.operation(call.operation, keyed)}"
+        elif part.field == "traitors":
+            yield f"replica {part.key} is a traitor: {'twins' if plan.twins else value[part.key]}"
+        elif part.owner is None:
+            yield f"{part.field}: {_told(value[part.key], keyed)}"
+        else:
+            yield f"{part.field} of {part.owner}: {_told(value[part.owner][part.key], keyed)}"
+
+
+def _lasting(plan: Plan) -> Iterator[str]:
+    for name in LASTING:
+        value = getattr(plan, name)
+        if value:
+            yield f"{name}: {_told(value, True)}"
+
+
+def _told(value: Any, keyed: bool) -> str:
+    """Field by field, whatever it is."""
+    names = names_of(value)
+    if names:
+        return ", ".join(f"{name} {_field(name, getattr(value, name), keyed)}" for name in names)
+    if isinstance(value, tuple | list | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return f"({', '.join(_told(each, keyed) for each in items)})"
+    if isinstance(value, bytes):
+        return describing.operation(value, keyed)
+    return str(value.value if isinstance(value, Enum) else value)
+
+
+def _field(name: str, value: Any, keyed: bool) -> str:
+    if isinstance(value, int) and (name in TIMES or name in DURATIONS):
+        return f"{value / SECOND:.3f} s"
+    return _told(value, keyed)
