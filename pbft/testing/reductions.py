@@ -217,7 +217,7 @@ def smaller(plan: Plan) -> Iterator[Reduction]:
         left["core"] = None if plan.core is None else plan.core & set(range(n))
         here = {each: name for each, name in plan.traitors.items() if each < n}
         config = replace(plan.config, n=n)
-        for count in dict.fromkeys((len(here), faults(n))):
+        for count in dict.fromkeys((len(here), min(len(here), faults(n)))):
             traitors = dict(list(here.items())[:count])
             yield f"{n} replicas", _counted(replace(plan, config=config, traitors=traitors, **left))
 

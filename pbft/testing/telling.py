@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from pbft.core.ids import SECOND
 from pbft.testing.plan import Plan
 from pbft.testing.reductions import LASTING, SCRIPTS, TIMES, names_of, parts
@@ -40,19 +42,33 @@ def _lasting(plan: Plan) -> Iterator[str]:
 
 
 def _told(value: Any, keyed: bool) -> str:
-    """Field by field, whatever it is."""
-    names = names_of(value)
-    if names:
-        return ", ".join(f"{name} {_field(name, getattr(value, name), keyed)}" for name in names)
+    """Field by field, whatever it is; what is inside it by its type, too."""
+    if names_of(value):
+        return ", ".join(_fields(value, keyed))
     if isinstance(value, tuple | list | set | frozenset):
         items = sorted(value) if isinstance(value, set | frozenset) else value
-        return f"({', '.join(_told(each, keyed) for each in items)})"
+        return f"({', '.join(_inner(each, keyed) for each in items)})"
     if isinstance(value, bytes):
         return describing.operation(value, keyed)
     return str(value.value if isinstance(value, Enum) else value)
 
 
+def _fields(value: Any, keyed: bool) -> Iterator[str]:
+    """Those that say something."""
+    for name in names_of(value):
+        each = getattr(value, name)
+        if each is True:
+            yield name
+        elif each is not None and each is not False and each != ():
+            yield f"{name} {_field(name, each, keyed)}"
+
+
+def _inner(value: Any, keyed: bool) -> str:
+    told = _told(value, keyed)
+    return f"{type(value).__name__}({told})" if isinstance(value, msgspec.Struct) else told
+
+
 def _field(name: str, value: Any, keyed: bool) -> str:
     if isinstance(value, int) and (name in TIMES or name in DURATIONS):
         return f"{value / SECOND:.3f} s"
-    return _told(value, keyed)
+    return _inner(value, keyed)

@@ -9,8 +9,9 @@ from pbft.testing import planfiles
 from pbft.testing.plan import draw, explicit
 from pbft.testing.planfiles import PlanFileError, decode, encode, keep, load, told, violated
 from pbft.testing.simulator import Report, run
+from tests.testing.planted_plans import brief
 
-PLAN = draw(3, 4, 2)
+PLAN = brief(draw(3, 4, 2), 6)
 """The control: two traitors fork a cluster of four."""
 
 

@@ -14,7 +14,7 @@ from tests.testing.planted_plans import brief
 
 
 def file_of(seed: int, **changes: Any) -> PlanFile:
-    plan = brief(draw(seed), **changes)
+    plan = brief(draw(seed), 9, **changes)
     return told(plan, run(plan))
 
 

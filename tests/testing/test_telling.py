@@ -13,10 +13,11 @@ def test_every_event_is_a_sentence() -> None:
     assert len(told) == events(plan)
     for words in (
         "replica 0 is a traitor: silent",
-        "partitions: begin 0.000 s, end 0.000 s, group (0, 6), one_way False",
+        "partitions: begin 0.000 s, end 0.000 s, group (0, 6)",
+        "partitions: begin 0.000 s, end 0.000 s, group (5), one_way",
         "crashes: begin 1.000 s, end 2.000 s, replica 1",
-        "stops: point boundary durable, before anything leaves, kind Began, occurrence 9,"
-        " everyone False, down_ns 0.000 s",
+        "stops: point Point(boundary durable, before anything leaves, kind Began), occurrence 9,"
+        " down_ns 0.000 s",
         "client-0 calls not an operation: x",
         "core: (1, 2)",
         "loss: 0.1",
