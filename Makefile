@@ -8,8 +8,8 @@ SOURCES := pbft crypto tests examples docs
 ARGS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-system check format docs mutants mutant-score failpoints garbage \
-	soak campaign bench lock clean
+.PHONY: help setup demo test test-system check format docs mutants mutant-score scenarios \
+	failpoints garbage fuzz soak campaign bench lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -60,11 +60,18 @@ mutants: $(READY)  ## show that each trap's test fails when its rule is removed
 mutant-score: $(READY)  ## after how many seeds the random generator alone notices each mutant
 	$(BIN)/python -m tests.mutants.chance $(ARGS)
 
+scenarios: $(READY)  ## write docs/scenarios.md: what is shown, by which test, and without what it fails
+	$(BIN)/python -m tests.scenarios.table
+
 failpoints: $(READY)  ## stop replicas at every boundary between durable and sent (ARGS=6 times each)
 	$(BIN)/python -m tests.simulation.failpoints $(or $(ARGS),6)
 
 garbage: $(READY)  ## ten million datagrams of garbage, and a minute of it at a live port
 	$(BIN)/python -m tests.stress.garbage $(ARGS)
+
+fuzz: $(READY)  ## every decoder for ten minutes each, guided by coverage (ARGS="--seconds 60 wire")
+	$(PIP) --require-hashes --no-deps -r tests/fuzz/requirements.txt
+	$(BIN)/python -m tests.fuzz.run $(ARGS)
 
 soak: $(READY)  ## long runs of kills and restarts under load, on real processes
 	$(BIN)/python -m tests.stress.soak $(ARGS)

@@ -11,7 +11,7 @@ import re
 import stat
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -143,5 +143,5 @@ def _key(path: Path, block: bytes, passphrase: bytes | None) -> object:
             "needs a passphrase" if passphrase is None else "has no passphrase, but one was given"
         )
         raise KeyFileError(f"{path} {need}") from None
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):
         raise KeyFileError(f"{path} is damaged, or its passphrase is another one") from None

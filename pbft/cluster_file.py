@@ -106,10 +106,10 @@ def parse(text: str) -> ClusterFile:
     """Raises `ConfigurationError` that says what is wrong, and where."""
     try:
         file = msgspec.convert(tomllib.loads(text), ClusterFile)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"is not valid TOML: {error}") from None
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"is not a cluster file: {error}") from None
+    except (ValueError, RecursionError) as error:  # tomllib lets out more than its own error
+        raise ConfigurationError(f"is not valid TOML: {error}") from None
     if file.format != FORMAT:
         raise ConfigurationError(f"has format {file.format}, and this version reads {FORMAT}")
     unknown = sorted(file.protocol.keys() - UNITS.keys())

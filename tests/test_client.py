@@ -42,6 +42,7 @@ def test_many_calls_at_once_travel_together(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.scenario("CL11")
 def test_with_fast_reads_gets_and_scans_leave_the_order_alone(tmp_path: Path) -> None:
     async def main() -> None:
         protocol = {**PROTOCOL, "fast_reads": True}
@@ -93,6 +94,7 @@ def test_without_a_cluster_calls_time_out_and_say_why(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.scenario("CF4")
 def test_another_cluster_file_is_named_as_the_reason(tmp_path: Path) -> None:
     async def main() -> None:
         cluster, identities = make_cluster(tmp_path / "c")

@@ -86,6 +86,7 @@ def test_nothing_is_overwritten(saved: Path) -> None:
         cluster.save(saved / "keys" / "client-0.pem" / "c", identities)
 
 
+@pytest.mark.scenario("CF1")
 @pytest.mark.parametrize("n", [0, 1, 3, 101])
 def test_a_cluster_of_the_wrong_size_is_refused(n: int) -> None:
     with pytest.raises(ConfigurationError, match="4 to 100 replicas"):

@@ -85,6 +85,7 @@ def test_two_clients_race_and_one_wins_each_round(starter: Starter) -> None:
     asyncio.run(race())
 
 
+@pytest.mark.scenario("VC1")
 def test_a_killed_primary_is_replaced_and_nothing_acknowledged_is_lost(starter: Starter) -> None:
     cluster = starter()
     cluster.start()
@@ -121,6 +122,7 @@ def test_beyond_f_crashes_nothing_is_answered_and_nothing_made_up(starter: Start
     asyncio.run(go())
 
 
+@pytest.mark.scenario("ST4")
 def test_a_replica_that_starts_late_fetches_the_state(starter: Starter) -> None:
     cluster = starter()
     cluster.start(0, 1, 2)
@@ -157,6 +159,7 @@ def test_a_replica_that_was_suspended_catches_up(starter: Starter) -> None:
     asyncio.run(go())
 
 
+@pytest.mark.scenario("EQ1", "VC2", "CR12")
 def test_seven_replicas_withstand_two_different_traitors(starter: Starter) -> None:
     cluster = starter(n=7)
     cluster.start(traitors={0: "equivocate", 1: "silent"})

@@ -1,5 +1,7 @@
 """Strangers with forged tickets are looked at so often, and known guests always."""
 
+import pytest
+
 from pbft.core.authentication import Authentication
 from pbft.core.ids import SECOND
 from pbft.door import TICKETS_BURST, TICKETS_PER_SECOND, Door
@@ -22,6 +24,7 @@ def test_a_guest_is_let_in_by_the_name_and_key_of_its_ticket() -> None:
     assert admitted.admit(b"", HERE, 0) is None
 
 
+@pytest.mark.scenario("CL15", "AU8")
 def test_forgeries_are_looked_at_so_often_and_keep_out_nobody_who_was_here() -> None:
     lab = Lab()
     lab.admit(0)

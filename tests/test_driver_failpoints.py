@@ -183,6 +183,9 @@ async def trial(directory: Path, point: Point, occurrence: int) -> Trial:
     return now
 
 
+@pytest.mark.scenario(
+    "CR1", "CR2", "CR3", "CR17", "ST10", "T34", kills="T34 turns leave whatever the disk holds"
+)
 @pytest.mark.parametrize("point", HERE, ids=lambda p: f"{p.boundary.name}-{p.kind}".lower())
 def test_a_replica_stopped_at(tmp_path: Path, point: Point) -> None:
     async def main() -> None:

@@ -50,6 +50,7 @@ def test_four_nodes_answer_and_agree(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.scenario("T54")
 def test_t54_a_bit_that_flips_in_memory_is_told_of_and_repaired(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_silent_primary_is_replaced_over_real_sockets(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.scenario("FL1")
 def test_garbage_at_both_ports_is_counted_and_answers_go_on(tmp_path: Path) -> None:
     async def main() -> None:
         dice = random.Random(4)
@@ -378,6 +380,7 @@ def test_stopping_waits_for_what_is_on_its_way_to_the_disk(tmp_path: Path) -> No
     run(main())
 
 
+@pytest.mark.scenario("T56", "TM8")
 def test_a_burst_is_absorbed_before_timers_expire(tmp_path: Path) -> None:
     """T56: what came while this process was stalled is heard before anybody is suspected."""
 

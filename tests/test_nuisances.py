@@ -1,5 +1,7 @@
 """Who makes us work for nothing is charged for it, and is not heard while it owes (FL5)."""
 
+import pytest
+
 from pbft.client_session import REQUESTS_IN_FLIGHT
 from pbft.core.ids import SECOND
 from pbft.core.messages import Commit, StableProof, Status
@@ -24,6 +26,7 @@ def test_who_stays_below_its_allowance_is_always_heard() -> None:
         assert nuisances.shunned(second * SECOND) == frozenset()
 
 
+@pytest.mark.scenario("AU8", "FL5", kills="FL5 who owes is heard nevertheless")
 def test_who_spent_its_allowance_is_not_heard_until_it_has_some_again() -> None:
     nuisances = Nuisances({})
     nuisances.charge("replica-2", NUISANCE_BURST_US + NUISANCE_US_PER_SECOND, SECOND)
@@ -32,6 +35,9 @@ def test_who_spent_its_allowance_is_not_heard_until_it_has_some_again() -> None:
     assert nuisances.shunned(3 * SECOND) == frozenset()
 
 
+@pytest.mark.scenario(
+    "AU8", "FL9", kills="FL5 signatures that were checked for nothing cost their sender nothing"
+)
 def test_what_was_of_no_use_is_charged_with_its_signatures() -> None:
     lab = Lab(me=1)
     stranger = lab.commit(3, 0, 4, bytes(32))
@@ -49,6 +55,7 @@ def test_work_costs_nothing() -> None:
     assert lab.feed(lab.request(2), peer="alice").nuisance == {}
 
 
+@pytest.mark.scenario("FL6")
 def test_a_primary_pays_for_pre_prepares_after_the_first() -> None:
     lab = Lab(me=1)
     lab.feed(lab.proposal(0, 1, lab.batch(lab.request(1))), peer=0)

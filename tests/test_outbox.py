@@ -60,6 +60,9 @@ def bench(main: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.scenario(
+    "T45", kills="T45 a turn without records does not wait for the turns before it"
+)
 def test_a_turn_without_records_waits_for_the_turn_before_it() -> None:
     """T45: turn 1 accepts PP(A), record pending; turn 2 has no records and repeats PREPARE(A)."""
 

@@ -128,6 +128,7 @@ def test_what_was_appended_is_there_after_a_kill(tmp_path: Path) -> None:
         assert len(store.load()) == 2
 
 
+@pytest.mark.scenario("CR7", "CR17", kills="T34 the folder of a new store is not synced")
 def test_a_new_file_and_its_folder_are_named_on_the_disk_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +170,7 @@ def beneath(path: Path) -> sqlite3.Connection:
     return database
 
 
+@pytest.mark.scenario("CR5", kills="T34 whatever rots on the disk is left out")
 @pytest.mark.parametrize(
     "damage",
     [
@@ -190,6 +192,7 @@ def test_a_damaged_or_missing_row_is_noticed(tmp_path: Path, damage: str) -> Non
         store.load()
 
 
+@pytest.mark.scenario("CR5")
 def test_a_leaf_that_has_rotted_is_left_out_and_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -275,6 +278,7 @@ def test_a_file_system_without_room_ends_it_with_one_sentence(tmp_path: Path) ->
     assert len(done.stdout.split()) > 10
 
 
+@pytest.mark.scenario("FL11")
 def test_the_files_stay_bounded_over_many_checkpoints(tmp_path: Path) -> None:
     async def main(store: SqliteStore) -> None:
         for sequence in range(1, 200):

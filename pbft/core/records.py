@@ -19,12 +19,12 @@ import msgspec
 from msgspec import Struct
 
 from pbft.core.errors import RecordError
-from pbft.core.ids import Digest, SequenceNumber
-from pbft.core.messages import Certificate
+from pbft.core.ids import Digest
+from pbft.core.messages import Certificate, Number
 
 Places: TypeAlias = tuple[tuple[bytes, Digest], ...]
 """Leaves of the state tree: the path and the digest of each."""
-Votes: TypeAlias = tuple[tuple[SequenceNumber, Digest], ...]
+Votes: TypeAlias = tuple[tuple[Number, Digest], ...]
 """What CHECKPOINTs of ours say."""
 
 
@@ -36,7 +36,7 @@ class Began(Record, frozen=True, tag=1):
     """This replica has been given leave to vote; from here on, no records means lost records.
     `floor`: what it voted up to here in a life that it has forgotten is made good."""
 
-    floor: SequenceNumber = 0
+    floor: Number = 0
 
 
 class Accepted(Record, frozen=True, tag=2):
@@ -48,7 +48,7 @@ class Accepted(Record, frozen=True, tag=2):
 
 
 class Prepared(Record, frozen=True, tag=3):
-    sequence: SequenceNumber
+    sequence: Number
     certificate: Certificate
 
 
@@ -64,7 +64,7 @@ class Snapshotted(Record, frozen=True, tag=6):
     """Service state and client table at `sequence`: the leaves that differ from those of the
     snapshot before, which is the stable one where there is no other."""
 
-    sequence: SequenceNumber
+    sequence: Number
     root: Digest
     placed: Places
     removed: Places
@@ -75,12 +75,12 @@ class Stabilised(Record, frozen=True, tag=7):
     the leaves `dropped` and our snapshots up to `superseded` any more; of `abandoned` ones, above
     `sequence`, it is kept what we voted for."""
 
-    sequence: SequenceNumber
+    sequence: Number
     proof: tuple[bytes, ...]
     placed: Places = ()
     removed: tuple[bytes, ...] = ()
     dropped: tuple[Digest, ...] = ()
-    superseded: SequenceNumber = 0
+    superseded: Number = 0
     abandoned: Votes = ()
 
 
@@ -88,7 +88,7 @@ class Acknowledged(Record, frozen=True, tag=8):
     """A client may have been told what executing up to `sequence` gave: no read is answered from
     an older state, whatever a restart has to execute again (T34)."""
 
-    sequence: SequenceNumber
+    sequence: Number
 
 
 class Leaf(Record, frozen=True, tag=9):
@@ -109,7 +109,7 @@ class Recovering(Record, frozen=True, tag=11):
     """In the place of `Began`: the disk of this replica was lost, and it may not vote until its
     stable checkpoint has reached a floor that others give it, this one at least (T35)."""
 
-    floor: SequenceNumber = 0
+    floor: Number = 0
 
 
 AnyRecord: TypeAlias = (

@@ -27,6 +27,7 @@ def demo(directory: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, last
 
 
+@pytest.mark.scenario("EQ1", "VC1", "CP1", "CL9", "TM1")
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
 def test_every_behaviour_is_withstood(behaviour: str, tmp_path: Path) -> None:
     status, seen = demo(tmp_path, "--byzantine", behaviour, "--requests", "60", "--json")
@@ -53,6 +54,7 @@ def test_every_behaviour_is_withstood(behaviour: str, tmp_path: Path) -> None:
         assert seen["view"] % 4 != 0
 
 
+@pytest.mark.scenario("EQ1", "AC1", kills="EQ7 second votes are not looked at")
 def test_equivocation_is_proved_and_drawn(tmp_path: Path) -> None:
     _, seen = demo(tmp_path, "--requests", "20", "--json", "--record", "rec")
     proofs = [kind for each in seen["byzantine"]["noticed"].values() for kind in each["evidence"]]

@@ -35,6 +35,7 @@ async def stops_and_comes_back(now: Scene, replica: int, told: Path) -> None:
     await now.answers(10)
 
 
+@pytest.mark.scenario("CR17")
 def test_a_disk_that_fails_to_sync_or_is_full_or_writes_by_half(tmp_path: Path) -> None:
     async def main() -> None:
         async with scene(tmp_path / "c", power_cuts=True) as now:

@@ -14,6 +14,7 @@ from tests.cluster.scene import BOUND, EVERYBODY, TIMEOUT, scene
 pytestmark = pytest.mark.cluster
 
 
+@pytest.mark.scenario("CR10")
 def test_acknowledged_puts_survive_a_kill_of_all(tmp_path: Path) -> None:
     protocol = {"checkpoint_interval": 8, "window": 16}
 
@@ -39,6 +40,7 @@ def test_acknowledged_puts_survive_a_kill_of_all(tmp_path: Path) -> None:
         cluster.check()
 
 
+@pytest.mark.scenario("CR10", "CR14")
 @pytest.mark.parametrize("power_cuts", [False, True])
 def test_all_replicas_killed_in_the_middle_of_a_view_change(
     tmp_path: Path, power_cuts: bool
@@ -59,6 +61,7 @@ def test_all_replicas_killed_in_the_middle_of_a_view_change(
     asyncio.run(main())
 
 
+@pytest.mark.scenario("CR11", kills="CR11 nobody answers a replica that begins")
 def test_replicas_restarted_one_after_another_under_load(tmp_path: Path) -> None:
     """Nothing is lost, and at most the restart of the primary costs a view change."""
 

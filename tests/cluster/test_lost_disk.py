@@ -73,6 +73,7 @@ def refused(cluster: ProcessCluster, replica: int) -> str:
     raise TimeoutError(f"replica {replica} goes on")
 
 
+@pytest.mark.scenario("CR8", "CR9", "T35")
 @pytest.mark.parametrize("older_copy", [False, True])
 @pytest.mark.parametrize("replica", [0, 3])
 def test_a_lost_or_older_disk_is_refused_recovered_and_counts_again(
@@ -146,6 +147,7 @@ def test_a_leaf_that_rots_while_its_replica_runs_is_written_anew(tmp_path: Path)
         assert log.read_text().count("rotted") == told
 
 
+@pytest.mark.scenario("CR5", "T54")
 def test_a_leaf_that_rots_on_the_disk_is_fetched_from_the_others(tmp_path: Path) -> None:
     """Loudly, and once: the disk holds the sound one again. All else that rots is refused."""
     directory = tmp_path / "c"

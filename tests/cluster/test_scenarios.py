@@ -27,6 +27,7 @@ def test_a_primary_suspended_for_five_timeouts(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.scenario("NW3")
 def test_partitions_two_and_two(tmp_path: Path) -> None:
     async def main() -> None:
         async with scene(tmp_path / "c") as now:
@@ -40,6 +41,7 @@ def test_partitions_two_and_two(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.scenario("NW4")
 def test_each_replica_alone_in_turn(tmp_path: Path) -> None:
     async def main() -> None:
         async with scene(tmp_path / "c") as now:
@@ -54,6 +56,7 @@ def test_each_replica_alone_in_turn(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.scenario("NW6")
 def test_a_primary_that_hears_and_cannot_speak_then_speaks_and_cannot_hear(tmp_path: Path) -> None:
     async def main() -> None:
         async with scene(tmp_path / "c") as now:
@@ -70,6 +73,7 @@ def test_a_primary_that_hears_and_cannot_speak_then_speaks_and_cannot_hear(tmp_p
     asyncio.run(main())
 
 
+@pytest.mark.scenario("VC20", "NW1")
 @pytest.mark.parametrize("loss", [0.3, 1.0])
 def test_a_mesh_that_fails_for_a_while_after_the_last_request(tmp_path: Path, loss: float) -> None:
     """Nobody asks anything more: what brings the replicas together is their own retransmission."""
@@ -88,6 +92,7 @@ def test_a_mesh_that_fails_for_a_while_after_the_last_request(tmp_path: Path, lo
     asyncio.run(main())
 
 
+@pytest.mark.scenario("NW2", "NW10")
 def test_a_bad_network_all_along(tmp_path: Path) -> None:
     """Loss, delay, doubling, reordering and corruption on every link, those of the client too."""
 
@@ -105,6 +110,7 @@ def test_a_bad_network_all_along(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.scenario("CL3")
 def test_a_client_whose_primary_is_out_of_its_reach(tmp_path: Path) -> None:
     """The others pass its requests on, so nobody is replaced for it."""
 

@@ -1,5 +1,7 @@
 """Who signed what: every part of the domain counts, and remembering changes no verdict."""
 
+import pytest
+
 from pbft.core import authentication
 from pbft.core.authentication import Authentication, Ed25519Verifier
 from pbft.core.messages import Commit, Prepare
@@ -24,6 +26,7 @@ def test_a_signature_binds_cluster_body_and_sender() -> None:
     assert not Authentication(b"c" * 16, KEYS[1], VERIFIER).authentic(unknown.message, unknown.raw)
 
 
+@pytest.mark.scenario("AU2")
 def test_a_signature_does_not_move_to_another_type() -> None:
     signature, _ = split_signed(table().sign(Prepare(0, 1, bytes(32), 0)).raw)
     commit = table().sign(Commit(0, 1, bytes(32), 0))

@@ -10,6 +10,7 @@ from pbft.core.errors import ConfigurationError
 GOOD = Configuration(cluster_id=bytes(16), n=4)
 
 
+@pytest.mark.scenario("CF1", kills="CF1 any number of replicas will do")
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -118,6 +118,7 @@ def test_a_diverged_or_transferring_replica_answers_no_read() -> None:
     assert answers(ask(behind)) == []
 
 
+@pytest.mark.scenario("T34")
 def test_t34_how_far_we_have_executed_is_durable_before_a_client_hears_of_it() -> None:
     one = lab()
     effects = one.settle(1)
@@ -128,6 +129,7 @@ def test_t34_how_far_we_have_executed_is_durable_before_a_client_hears_of_it() -
     assert not [r for r in plain.settle(1).records if isinstance(r, Acknowledged)]
 
 
+@pytest.mark.scenario("T34")
 def test_t34_a_restarted_replica_answers_no_read_from_an_older_state() -> None:
     """R2 acknowledges W, restarts without having executed it, and is asked."""
     one = lab()
@@ -184,6 +186,7 @@ def test_without_fast_reads_in_the_cluster_a_read_is_ordered() -> None:
     assert ordered(client.expire(at(0)))[0].operations == (b"read",)
 
 
+@pytest.mark.scenario("T32")
 def test_t32_equal_results_at_different_sequence_numbers_are_no_answer() -> None:
     """x=1@5, x=2@7, x=1@9 at R3 alone: {R0*, R2@5, R3@9} must not give 1 after a read gave 2."""
     client = session()
@@ -195,6 +198,7 @@ def test_t32_equal_results_at_different_sequence_numbers_are_no_answer() -> None
     assert request.operations == (b"read",)
 
 
+@pytest.mark.scenario("T32")
 def test_t32_with_fast_reads_an_ordered_call_waits_for_q_replies() -> None:
     """W accepted on {R0*, R1} alone, and {R0*, R2, R3} would still give the old value."""
     client = session()
@@ -204,6 +208,7 @@ def test_t32_with_fast_reads_an_ordered_call_waits_for_q_replies() -> None:
     assert receive(client, reply(sent, 2)).completed == [Completed(1, b"\0write")]
 
 
+@pytest.mark.scenario("CL12", kills="CL12 a read that nobody agrees about is forgotten")
 def test_a_read_is_ordered_as_soon_as_no_quorum_can_agree_any_more() -> None:
     client = session()
     begin(client)

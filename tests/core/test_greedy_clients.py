@@ -1,5 +1,7 @@
 """A client that asks for far too much is served, but keeps nobody busy and gets nobody blamed."""
 
+import pytest
+
 from pbft.core.effects import Effects, ViewChangeStarted
 from pbft.core.ids import SECOND
 from pbft.core.messages import PrePrepare, Proposal, Request
@@ -14,6 +16,7 @@ def started(lab: Lab, seconds: float) -> list[ViewChangeStarted]:
     return [e for e in lab.idle(seconds).events if isinstance(e, ViewChangeStarted)]
 
 
+@pytest.mark.scenario("FL13", kills="FL5 somebody is blamed for what a greedy client waits")
 def test_nobody_is_blamed_for_what_a_greedy_client_waits_and_for_others_they_are() -> None:
     lab = Lab(me=1)
     lab.feed(*(lab.request(timestamp, client="bob") for timestamp in FLOOD))

@@ -132,6 +132,7 @@ def test_every_flipped_bit_of_a_ticket_is_refused() -> None:
     assert one.ticket(b"") is None
 
 
+@pytest.mark.scenario("CL15")
 def test_a_hundred_thousand_tickets_of_strangers_leave_nothing_behind() -> None:
     """Their signatures are looked at once each, here; `Door` bounds how often."""
     lab = Lab(me=1)

@@ -84,6 +84,7 @@ def test_a_batch_names_no_more_than_two_of_the_largest() -> None:
 # -- the backup -----------------------------------------------------------------------------
 
 
+@pytest.mark.scenario("T10")
 @pytest.mark.parametrize("order", ["request first", "proposal first", "one burst"])
 def test_t10_no_prepare_before_every_named_request_is_here_and_durable(order: str) -> None:
     one = lab()
@@ -151,6 +152,7 @@ def test_what_a_laggard_is_owed_besides_does_not_keep_from_it_what_it_asks_for()
         assert requests_sent(effects) == [((3,), big.message)]
 
 
+@pytest.mark.scenario("T31")
 def test_t31_another_body_under_the_same_timestamp_does_not_stand_in_the_way() -> None:
     """The client sends a different body to every replica: the one that the batch names counts."""
     one = lab()
@@ -244,6 +246,7 @@ def test_an_early_proposal_that_names_a_request_is_whole_in_its_view() -> None:
 # -- laggards, view changes, restarts --------------------------------------------------------
 
 
+@pytest.mark.scenario("ST13", kills="ST13 a decision without a body is null")
 def test_a_decision_is_followed_once_its_requests_are_fetched() -> None:
     one = lab()
     big = large(one)
@@ -253,6 +256,7 @@ def test_a_decision_is_followed_once_its_requests_are_fetched() -> None:
     assert executed(one.feed_raw(big.raw, peer=2)) == [1]
 
 
+@pytest.mark.scenario("T20", "VC23")
 def test_a_body_chosen_by_a_new_view_is_fetched_in_two_steps() -> None:
     one = lab()
     big = large(one)
@@ -310,6 +314,7 @@ def test_what_a_stable_checkpoint_covers_is_let_go() -> None:
 # -- forwarding -------------------------------------------------------------------------------
 
 
+@pytest.mark.scenario("T38")
 def test_t38_a_large_request_is_passed_on_only_once_it_has_waited() -> None:
     one = lab()
     assert requests_sent(one.feed(large(one))) == []

@@ -15,6 +15,12 @@ def test_bytes_that_are_no_record_say_what_to_do() -> None:
             decode_record(bad)
 
 
+@pytest.mark.parametrize("number", [-1, 2**63])
+def test_found_by_fuzzing_numbers_that_are_none(number: int) -> None:
+    with pytest.raises(RecordError):
+        decode_record(encode_record(Stabilised(8, (), superseded=number)))
+
+
 def test_a_replica_does_not_start_from_records_that_do_not_verify() -> None:
     lab = Lab(me=1)
     lab.settle_until(8)

@@ -51,11 +51,13 @@ GOLDEN = {
 }
 
 
+@pytest.mark.scenario("WF7", kills="WF7 a type has another number")
 @pytest.mark.parametrize("message", EVERY, ids=lambda m: type(m).__name__)
 def test_stored_bytes_never_change(message: AnyMessage) -> None:
     assert wire.encode_body(message).hex() == GOLDEN[type(message).__name__]
 
 
+@pytest.mark.scenario("WF2")
 @pytest.mark.parametrize("message", EVERY, ids=lambda m: type(m).__name__)
 def test_any_flipped_bit_is_rejected_or_another_message(message: AnyMessage) -> None:
     data = whole(message)
@@ -71,6 +73,7 @@ def test_any_flipped_bit_is_rejected_or_another_message(message: AnyMessage) -> 
         assert wire.encode_body(decoded) == bytes(mutant[start:])
 
 
+@pytest.mark.scenario("WF2")
 @pytest.mark.parametrize("message", EVERY, ids=lambda m: type(m).__name__)
 def test_cut_or_extended_bytes_are_rejected(message: AnyMessage) -> None:
     data = whole(message)
@@ -82,6 +85,7 @@ def test_cut_or_extended_bytes_are_rejected(message: AnyMessage) -> None:
             wire.decode(data + more)
 
 
+@pytest.mark.scenario("WF2", kills="WF2 a value has two encodings")
 def test_another_encoding_of_the_same_value_is_rejected() -> None:
     good = whole(LINK[1])
     assert good[1:3] == b"\x98\x11"
@@ -117,6 +121,7 @@ def test_types_differ_in_their_bytes_even_with_equal_fields() -> None:
     assert len({wire.encode_body(m)[1] for m in EVERY}) == len(EVERY)
 
 
+@pytest.mark.scenario("WF1", "T41")
 @given(st.binary(max_size=300))
 def test_random_bytes_give_a_typed_error_or_a_canonical_message(data: bytes) -> None:
     for marked in (data, b"\x01" + bytes(64) + data, b"\x02" + data):

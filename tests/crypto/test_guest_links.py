@@ -93,6 +93,7 @@ def test_nothing_is_asked_or_kept_before_the_cookie() -> None:
     assert (host.asked, host.state) == (0, before)
 
 
+@pytest.mark.scenario("CL15")
 def test_a_hundred_thousand_unknown_keys_leave_nothing_behind() -> None:
     host = Host()
     before = host.state
@@ -106,6 +107,7 @@ def test_a_hundred_thousand_unknown_keys_leave_nothing_behind() -> None:
     assert (host.asked, host.state) == (100_000, before)
 
 
+@pytest.mark.scenario("CL15")
 def test_a_ticket_without_its_key_opens_nothing() -> None:
     host = Host()
     before = host.state

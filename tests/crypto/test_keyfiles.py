@@ -28,6 +28,7 @@ def test_a_key_file_comes_back_with_and_without_a_passphrase(
     assert same(load_identity(tmp_path / "locked.pem", b"secret"), identity)
 
 
+@pytest.mark.scenario("CF6", kills="CF6 anybody may read a key file")
 def test_loose_permissions_are_refused_with_the_remedy(tmp_path: Path, identity: Identity) -> None:
     path = tmp_path / "key.pem"
     save_identity(path, identity)
@@ -37,6 +38,7 @@ def test_loose_permissions_are_refused_with_the_remedy(tmp_path: Path, identity:
             load_identity(path)
 
 
+@pytest.mark.scenario("CF6")
 def test_nothing_is_overwritten_or_generated(tmp_path: Path, identity: Identity) -> None:
     path = tmp_path / "key.pem"
     with pytest.raises(KeyFileError, match="cannot be read"):
@@ -48,6 +50,18 @@ def test_nothing_is_overwritten_or_generated(tmp_path: Path, identity: Identity)
     assert same(load_identity(path), identity)
 
 
+def test_found_by_fuzzing_a_key_of_another_curve_with_the_wrong_length(
+    tmp_path: Path, identity: Identity
+) -> None:
+    """The library calls that an internal error: X448 with 32 bytes."""
+    path = tmp_path / "key.pem"
+    save_identity(path, identity)
+    path.write_bytes(path.read_bytes().replace(b"K2VwBCIE", b"K2VvBCIE"))
+    with pytest.raises(KeyFileError, match="damaged"):
+        load_identity(path)
+
+
+@pytest.mark.scenario("CF6")
 def test_damaged_files_and_wrong_passphrases_are_refused(
     tmp_path: Path, identity: Identity
 ) -> None:

@@ -94,6 +94,7 @@ def test_nothing_is_sealed_before_the_handshake() -> None:
     assert not net.ends["a"].established("b")
 
 
+@pytest.mark.scenario("ST11", "FL7", kills="FL7 no address has to prove itself")
 def test_no_state_and_no_key_exchange_for_an_address_that_proved_nothing() -> None:
     net = Net(links("a"), links("b"))
     (initiation,) = net.ends["a"].open("b", WHERE["b"], 0)
@@ -113,6 +114,7 @@ def test_a_cookie_for_one_address_is_none_for_another() -> None:
     assert [each.data[0] for each in received.outgoing] == [3]
 
 
+@pytest.mark.scenario("RP1", kills="RP1 a datagram opens twice")
 def test_replayed_transport_is_refused_and_so_is_every_mutant() -> None:
     net = connected()
     transport = [(t, d) for _, t, d in net.history if d[0] == 4]
@@ -128,6 +130,7 @@ def test_replayed_transport_is_refused_and_so_is_every_mutant() -> None:
     assert net.ends["b"].receive(sealed.data, WHERE["a"], net.now).plaintext == b"payload"
 
 
+@pytest.mark.scenario("T50", "RP2", kills="T50 a new session displaces the old one unconfirmed")
 def test_a_whole_replayed_handshake_displaces_nothing() -> None:
     net = connected()
     for _, target, data in list(net.history):
@@ -137,6 +140,7 @@ def test_a_whole_replayed_handshake_displaces_nothing() -> None:
     assert (net.got["b"][-1], net.got["a"][-1]) == (b"still", b"here")
 
 
+@pytest.mark.scenario("AU10")
 def test_a_datagram_of_one_direction_is_nothing_in_the_other() -> None:
     net = connected()
     sealed = net.ends["a"].seal("b", b"mine", net.now)
@@ -253,6 +257,7 @@ def test_random_loss_duplication_and_restarts_never_mix_boots() -> None:
         assert net.got["a"][-1] == b"end b"
 
 
+@pytest.mark.scenario("NW13", kills="NW13 a peer stays where it was first")
 def test_roaming_follows_authentic_datagrams_only() -> None:
     net = connected()
     moved: Address = ("10.0.0.7", 7)
@@ -266,6 +271,7 @@ def test_roaming_follows_authentic_datagrams_only() -> None:
     assert net.ends["b"].address("a") == moved
 
 
+@pytest.mark.scenario("CF4", kills="CF4 links do not compare parameters")
 def test_mismatched_configurations_are_named() -> None:
     net = Net(links("a"), links("b", payload=b"another"))
     net.open("a", "b")
@@ -274,12 +280,14 @@ def test_mismatched_configurations_are_named() -> None:
     assert not net.ends["b"].established("a")
 
 
+@pytest.mark.scenario("CF7", kills="CF7 links do not bind the cluster")
 def test_another_cluster_or_key_does_not_authenticate() -> None:
     net = Net(links("a"), links("b", cluster=b"y"))
     net.open("a", "b")
     assert net.drops == [Drop.BAD_HANDSHAKE]
 
 
+@pytest.mark.scenario("CL15", kills="CL15 anybody is shaken hands with")
 def test_unknown_names_are_dropped_before_any_key_exchange() -> None:
     stranger = links("c")
     (initiation,) = stranger.open("a", WHERE["a"], 0)

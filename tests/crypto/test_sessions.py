@@ -15,6 +15,7 @@ def ends() -> tuple[Session, Session]:
     )
 
 
+@pytest.mark.scenario("AU10", kills="AU10 both directions have one key")
 def test_each_direction_has_its_key(ends: tuple[Session, Session]) -> None:
     a, b = ends
     assert b.open(a.seal(b"hello")) == (b"hello", True)
@@ -61,6 +62,7 @@ def test_a_leap_beyond_the_window_forgets_what_lies_below(ends: tuple[Session, S
     assert b.open(sealed[-2]) == (b"", False)
 
 
+@pytest.mark.scenario("NW10", kills="NW10 a datagram that was damaged is an error of ours")
 def test_every_byte_is_authenticated(ends: tuple[Session, Session]) -> None:
     a, b = ends
     datagram = a.seal(b"payload")

@@ -64,12 +64,14 @@ def test_every_changed_bit_is_noticed() -> None:
     assert not verify(SigningKey(bytes(32)).public, MESSAGE, GOOD)
 
 
+@pytest.mark.scenario("AU5")
 def test_s_plus_l_is_refused() -> None:
     s = int.from_bytes(GOOD[32:], "little")
     malleable = GOOD[:32] + (s + L).to_bytes(32, "little")
     assert not verify(KEY.public, MESSAGE, malleable)
 
 
+@pytest.mark.scenario("T42", "AU4", kills="AU4 signatures are verified by another library")
 def test_r_equal_to_the_identity_is_refused() -> None:
     import hashlib
 
@@ -80,6 +82,7 @@ def test_r_equal_to_the_identity_is_refused() -> None:
     assert not verify(KEY.public, MESSAGE, signature)
 
 
+@pytest.mark.scenario("T42", "AU5", kills="T42 small-order keys are valid")
 @pytest.mark.parametrize("point", SMALL_ORDER, ids=lambda p: p.hex()[:8])
 def test_small_order_and_non_canonical_points_are_refused(point: bytes) -> None:
     assert not is_valid_public(point)

@@ -1,6 +1,7 @@
 """The mutants, by trap. A new trap comes with its test, and with an entry here that shows the
 test red once the rule is taken out."""
 
+from tests.mutants.attacks import ATTACKS
 from tests.mutants.mutant import Mutant
 
 Q = "tests/traps/test_quorums_and_votes.py"
@@ -1442,5 +1443,5 @@ SERVICES = (
 )
 
 MUTANTS: tuple[Mutant, ...] = (
-    TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS + SERVICES
+    TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS + ATTACKS + SERVICES
 )

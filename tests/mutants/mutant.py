@@ -8,7 +8,8 @@ from pathlib import Path
 class Mutant:
     """`old` stands exactly once in the file `path` (relative to the checkout) and becomes `new`.
 
-    `trap` is the trap's code, `tests` are pytest node ids of which at least one must turn red.
+    `trap` is the trap's code, `tests` are pytest node ids of which at least one must turn red;
+    of the `claimed` among them, every one.
     """
 
     name: str
@@ -17,6 +18,7 @@ class Mutant:
     old: str
     new: str
     tests: tuple[str, ...]
+    claimed: tuple[str, ...] = ()
 
     def problem(self, root: Path) -> str | None:
         """Why this entry does not fit the source below `root`, none where it does."""

@@ -1,10 +1,12 @@
 """`make mutants`: apply each mutant to a copy of the sources and show which tests turn red.
 
 Every mutant has a copy of its own in a temporary folder, two at a time. First the named tests run
-on an unchanged copy: a test that is red without a mutant proves nothing. Names as arguments pick
-mutants. The exit status is 0 only if every one was killed.
+on an unchanged copy: a test that is red without a mutant proves nothing. One of the tests that the
+catalogue names must turn red, and each that claims to kill the mutant (`tests/scenarios`). Names as
+arguments pick mutants. The exit status is 0 only if every one was killed.
 """
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ from pathlib import Path
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
+from tests.scenarios.claims import collect
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("pbft", "crypto", "tests", "examples", "pyproject.toml")
@@ -43,7 +46,7 @@ def pytest_in(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
     PYTHONPATH comes before the editable install, which therefore does not hide the copy.
     """
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header"]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", "--tb=no"]
     command = [sys.executable, "-m", "pytest", *options, *tests]
     try:
         done = subprocess.run(
@@ -79,7 +82,37 @@ def judge(mutant: Mutant) -> tuple[bool, str]:
         copy = Path(folder)
         copy_sources(copy)
         mutant.apply(copy)
-        return verdict(*pytest_in(copy, mutant.tests))
+        status, output = pytest_in(copy, mutant.tests)
+    return held_to_claims(mutant, status, output)
+
+
+def held_to_claims(mutant: Mutant, status: int, output: str) -> tuple[bool, str]:
+    """The verdict, where every test that claims to kill the mutant is red."""
+    dead, by = verdict(status, output)
+    green = [test for test in mutant.claimed if not _is_red(test, output)]
+    if dead and green and status != HANGS:
+        return False, f"stays green, and claims to kill it: {', '.join(green)}"
+    return dead, by
+
+
+def _is_red(test: str, output: str) -> bool:
+    """Whether `test` failed, with one of its parameters at least."""
+    red = [line.split()[1] for line in output.splitlines() if line.startswith("FAILED ")]
+    return any(each.partition("[")[0] == test for each in red)
+
+
+def claimed(mutants: Sequence[Mutant]) -> list[Mutant]:
+    """`mutants`, each with the tests that claim to kill it."""
+    found = collect().claims
+    return [
+        dataclasses.replace(
+            mutant,
+            tests=tuple(dict.fromkeys((*mutant.tests, *claims))),
+            claimed=claims,
+        )
+        for mutant in mutants
+        for claims in [tuple(each.test for each in found if mutant.name in each.kills)]
+    ]
 
 
 def unmutated_problem(mutants: Sequence[Mutant]) -> str | None:
@@ -96,7 +129,7 @@ def select(names: Sequence[str]) -> list[Mutant]:
     unknown = set(names) - {mutant.name for mutant in MUTANTS}
     if unknown:
         raise SystemExit(f"no mutant is called {', '.join(sorted(unknown))}")
-    return [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    return claimed([mutant for mutant in MUTANTS if not names or mutant.name in names])
 
 
 def main(names: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ DIGEST = Mutant(
 
 
 def test_every_mutant_fits_the_sources() -> None:
-    assert [text for mutant in MUTANTS if (text := mutant.problem(run.ROOT))] == []
+    assert [text for mutant in run.claimed(MUTANTS) if (text := mutant.problem(run.ROOT))] == []
 
 
 def test_names_are_unique() -> None:
@@ -100,3 +100,18 @@ def test_the_runner_tests_the_copy_and_not_the_checkout(tmp_path: Path, mutate: 
 )
 def test_only_a_red_test_or_a_hang_kills(status: int, output: str, killed: bool) -> None:
     assert run.verdict(status, output)[0] is killed
+
+
+@pytest.mark.parametrize(
+    ("output", "killed"),
+    [
+        ("FAILED a.py::test_x[1] - no\nFAILED a.py::test_y - no", True),
+        ("FAILED a.py::test_y - no", False),
+        ("ERROR a.py - no pytest", False),
+    ],
+)
+def test_every_test_that_claims_a_mutant_is_held_to_it(output: str, killed: bool) -> None:
+    claims = ("a.py::test_x", "a.py::test_y")
+    mutant = dataclasses.replace(FITS, tests=claims, claimed=claims)
+    assert run.held_to_claims(mutant, run.FAILED, output)[0] is killed
+    assert run.held_to_claims(mutant, run.HANGS, "")[0]

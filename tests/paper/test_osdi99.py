@@ -1,6 +1,8 @@
 """Castro and Liskov, "Practical Byzantine Fault Tolerance", OSDI'99: each test cites what it holds
 the code to, by section and in our words."""
 
+import pytest
+
 from pbft.client_session import ClientSession
 from pbft.core.effects import BecameStable
 from pbft.core.ids import Packet
@@ -61,6 +63,7 @@ def test_4_1_a_client_accepts_a_result_from_f_plus_1_replicas() -> None:
     assert done[2][0].call == call
 
 
+@pytest.mark.scenario("CL5", "CL1", kills="CL1 whoever asks again is not answered")
 def test_4_1_an_executed_request_is_answered_again_and_not_executed_again() -> None:
     """§4.1: replicas remember the last reply they sent to each client, and re-send it."""
     lab = Lab(me=1)

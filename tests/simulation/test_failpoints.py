@@ -8,6 +8,15 @@ from pbft.testing.failpoints import POINTS, Boundary, Point
 from tests.simulation.failpoints import TRAITORS, cases, simulated
 
 
+@pytest.mark.scenario(
+    "CR1",
+    "CR2",
+    "CR3",
+    "CR14",
+    "T33",
+    "T34",
+    control="tests/simulation/test_failpoints.py::test_a_disk_that_forgets_a_record_is_caught",
+)
 @pytest.mark.parametrize("point", POINTS, ids=lambda p: f"{p.boundary.name}-{p.kind}")
 def test_a_replica_that_stops_there_never_contradicts_itself(point: Point) -> None:
     stops = 0

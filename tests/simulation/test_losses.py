@@ -39,12 +39,18 @@ def well(report: Report) -> bool:
     return report.faults.get("recovered", 0) > 0
 
 
+@pytest.mark.scenario(
+    "CR8",
+    "T35",
+    control="tests/simulation/test_losses.py::test_who_votes_below_its_view_floor_is_caught",
+)
 @pytest.mark.parametrize(("replicas", "seed"), [(4, 11), (4, 45), (4, 46), (4, 50), (7, 2)])
 def test_seeds_with_a_lost_or_older_disk(replicas: int, seed: int) -> None:
     assert draw(seed, replicas).losses
     assert well(simulate(seed, replicas))
 
 
+@pytest.mark.scenario("CR9", "T35")
 @pytest.mark.parametrize("lost", [0, 2])
 def test_a_wiped_replica_refuses_recovers_and_votes_though_the_clients_are_done(lost: int) -> None:
     report = run(plan(lost))
@@ -69,6 +75,12 @@ def moved_alone() -> Plan:
     return replace(plan(2), partitions=[deaf], losses=[loss], operations=400)
 
 
+@pytest.mark.scenario(
+    "CR8",
+    "CR9",
+    "T35",
+    control="tests/simulation/test_losses.py::test_who_votes_below_its_view_floor_is_caught",
+)
 def test_a_view_change_of_the_forgotten_life_stands() -> None:
     assert well(run(moved_alone()))
 

@@ -29,6 +29,7 @@ def test_seeds_that_once_failed(replicas: int, seed: int) -> None:
     assert (report.finished, report.violations) == (True, [])
 
 
+@pytest.mark.scenario("EQ6", "AC2")
 @pytest.mark.parametrize(("replicas", "seed"), [(4, 0), (4, 1), (4, 2), (7, 0), (5, 0), (6, 0)])
 def test_the_control_breaks_agreement_and_is_caught(replicas: int, seed: int) -> None:
     """Two quorums meet in 2q - n replicas: f+1 of them, or one more where n has room to spare."""

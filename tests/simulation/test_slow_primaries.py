@@ -71,6 +71,7 @@ def test_every_way_of_being_slow_is_tried() -> None:
     assert set(REACHED) == set(PACING)
 
 
+@pytest.mark.scenario("TM1", "TM2", "T37")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("traitor", sorted(REACHED))
 def test_the_floor_holds_and_who_is_below_it_is_replaced(seed: int, traitor: str) -> None:
@@ -84,6 +85,7 @@ def test_the_floor_holds_and_who_is_below_it_is_replaced(seed: int, traitor: str
         assert now <= well + 1 / 2 + (4 + 1 + 1) * len(means) / CALLS
 
 
+@pytest.mark.scenario("VC2", "CR12", "TM1")
 @pytest.mark.parametrize("pair", [("slow-60%", "starve-one"), ("fail-views", "fail-views")])
 def test_two_of_seven_in_turn_are_replaced_in_turn(pair: tuple[str, str]) -> None:
     """T for the first, 2T for the second that fails its view, and time for two view changes."""
@@ -132,6 +134,7 @@ def _reasons(simulation: Simulation) -> list[str]:
     return reasons
 
 
+@pytest.mark.scenario("TM3", "T25")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_bad_hour_leaves_no_timeout_inflated(seed: int) -> None:
     """Half a minute in which view after view fails, each after a longer time; then all is well and
@@ -173,6 +176,7 @@ class _NoNewViews(Simulation):
         self.at(self.now + 20 * SECOND, lambda: self.misfortunes.restart(primary))
 
 
+@pytest.mark.scenario("CL1")
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_client_that_floods_deposes_nobody_and_starves_nobody(seed: int) -> None:
     """More requests than can be ordered, each to some of the replicas and in another order: who

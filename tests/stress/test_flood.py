@@ -26,6 +26,7 @@ def test_a_life_counts_once_it_is_warm() -> None:
     assert memory.highest(0) == 50.0
 
 
+@pytest.mark.scenario("FL1", "FL9", "FL10", "FL13", "AU8", "CL4", "ST11", "FL7")
 @pytest.mark.cluster
 def test_floods_and_a_kill_for_some_seconds(tmp_path: Path) -> None:
     outcome = asyncio.run(run(tmp_path, 8.0, sink=None, kill_every=3.0, parts=PARTS))

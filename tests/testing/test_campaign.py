@@ -91,6 +91,7 @@ def test_a_control_that_is_not_flagged_is_a_problem() -> None:
     assert (told.problems, told.controls) == ([], {name: 0})
 
 
+@pytest.mark.scenario("EQ6", "AC2")
 @pytest.mark.parametrize("name", CONTROLS)
 def test_every_control_is_flagged_soon(name: str) -> None:
     assert any(CONTROLS[name].flags(campaign.judge(Case(name, index))) for index in range(3))

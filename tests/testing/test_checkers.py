@@ -45,6 +45,7 @@ CASES: list[tuple[str, list[tuple[int, Event]]]] = [
 ]
 
 
+@pytest.mark.scenario("AC2", kills="AC2 nobody compares what was executed")
 @pytest.mark.parametrize(("complaint", "events"), CASES)
 def test_events_that_break_a_property_are_flagged(
     checkers: Checkers, complaint: str, events: list[tuple[int, Event]]

@@ -24,6 +24,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.scenario("T43", kills="T43 every process hashes alike")
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_kind_is_caught_by_name(name: str) -> None:
     command, key, advice = PLANTED[name]

@@ -181,6 +181,7 @@ def test_frames_that_are_none_are_the_peers_fault_and_counted() -> None:
     run(main())
 
 
+@pytest.mark.scenario("CF4", "CF7")
 def test_another_cluster_file_at_the_other_end_is_noticed_on_both_sides() -> None:
     async def main() -> None:
         async with pair(agreed=b"x" * 32) as (one, other):
@@ -213,6 +214,7 @@ def lossy(party: Party, loss: float, seed: int) -> None:
     party.end._socket.send = sometimes  # type: ignore[method-assign]
 
 
+@pytest.mark.scenario("T39", "NW11", "VC24", kills="T39 nobody asks for missing fragments")
 @pytest.mark.parametrize("loss", [0.05, 0.2])
 def test_large_messages_get_through_a_lossy_network_in_one_sending(loss: float) -> None:
     async def main() -> None:

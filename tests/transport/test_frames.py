@@ -59,6 +59,7 @@ def test_the_largest_message_fits_the_smallest_room() -> None:
     assert last.part == last.parts - 1
 
 
+@pytest.mark.scenario("T39", kills="T39 a re-sent message has another name")
 def test_the_same_message_has_the_same_name_and_others_have_others() -> None:
     message = random.Random(1).randbytes(1000)
     assert frames(MESSAGE, message, ROOM) == frames(MESSAGE, message, ROOM)

@@ -75,6 +75,7 @@ def test_a_burst_is_read_in_a_few_turns_of_either_loop(
     start(main())
 
 
+@pytest.mark.scenario("T40", "FL2", kills="T40 the ingress queue has no bound")
 @pytest.mark.parametrize("limits", [IngressLimits(packets=5), IngressLimits(bytes=500)])
 def test_the_queue_is_bounded_in_packets_and_in_bytes(limits: IngressLimits) -> None:
     async def main() -> None:
@@ -93,6 +94,7 @@ def test_the_queue_is_bounded_in_packets_and_in_bytes(limits: IngressLimits) -> 
     run(main())
 
 
+@pytest.mark.scenario("T40", kills="T40 another datagram's error loses this one")
 def test_errors_of_other_datagrams_are_counted_and_do_not_stop_this_one() -> None:
     async def main() -> None:
         drops = Counter[str]()

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from pbft.core.effects import Effects, Forgotten
 from pbft.core.messages import (
     Checkpoint,
@@ -47,6 +49,7 @@ def shown(keeper: Lab, to: int) -> Witness:
 # -- detection: without records --------------------------------------------------------------
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_fresh_replica_votes_only_when_nobody_holds_a_vote_of_its_own() -> None:
     lab = Lab(me=1, records=())
     batch = lab.batch(lab.request(1))
@@ -61,6 +64,7 @@ def test_t35_a_fresh_replica_votes_only_when_nobody_holds_a_vote_of_its_own() ->
     assert isinstance(effects.records[0], Began)
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_quorum_suffices_where_one_replica_stays_silent() -> None:
     lab = Lab(me=1, records=())
     lab.feed(NOTHING, peer=0)
@@ -71,6 +75,7 @@ def test_t35_a_quorum_suffices_where_one_replica_stays_silent() -> None:
     assert voting(lab)
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_replica_that_forgot_its_votes_is_told() -> None:
     keeper, amnesiac = Lab(me=0), Lab(me=1, records=())
     keeper.feed(keeper.request(1))
@@ -83,6 +88,7 @@ def test_t35_a_replica_that_forgot_its_votes_is_told() -> None:
     assert effects.events == [Forgotten(vote.raw)]
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_witness_that_was_not_signed_by_us_stops_nobody() -> None:
     lab = Lab(me=1, records=())
     foreign = lab.prepare(2, 0, 1, bytes(32))
@@ -93,6 +99,7 @@ def test_t35_a_witness_that_was_not_signed_by_us_stops_nobody() -> None:
 # -- detection: with records -----------------------------------------------------------------
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_replica_with_records_votes_when_a_quorum_has_answered_at_once() -> None:
     lab = Lab(me=1)
     lab.settle(1)
@@ -104,6 +111,7 @@ def test_t35_a_replica_with_records_votes_when_a_quorum_has_answered_at_once() -
     assert of_type(lab.feed(NOTHING, peer=2), Prepare)
 
 
+@pytest.mark.scenario("T35")
 def test_t35_first_trace_an_older_disk_is_found_out_before_it_votes_again() -> None:
     """R2 restored to last week votes B at (v, n) where it voted A."""
     lab, keeper = Lab(me=2), Lab(me=3)
@@ -128,6 +136,7 @@ def test_t35_first_trace_an_older_disk_is_found_out_before_it_votes_again() -> N
     assert voting(lab)
 
 
+@pytest.mark.scenario("T35")
 def test_t35_every_kind_of_vote_betrays_an_older_disk_and_none_an_intact_one() -> None:
     lab = Lab(me=1)
     lab.settle_until(9)
@@ -165,6 +174,7 @@ def _events(records: list[Any], said: list[Any]) -> list[Any]:
     return lab.feed(witness(*said), peer=3).events
 
 
+@pytest.mark.scenario("T35")
 def test_t35_votes_below_the_stable_checkpoint_are_covered() -> None:
     """An intact disk has let go of them."""
     lab = Lab(me=1)
@@ -179,6 +189,7 @@ def test_t35_votes_below_the_stable_checkpoint_are_covered() -> None:
     assert _events(kept, [new]) == [Forgotten(new.raw)]
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_pre_prepare_of_ones_own_new_view_is_remembered_without_its_body() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -188,6 +199,7 @@ def test_t35_a_pre_prepare_of_ones_own_new_view_is_remembered_without_its_body()
     assert _events(lab.records, [new_view.pre_prepares[0]]) == []
 
 
+@pytest.mark.scenario("T35")
 def test_t35_peers_show_what_they_hold_after_a_restart_of_their_own() -> None:
     keeper = Lab(me=1)
     keeper.settle(1)
@@ -197,6 +209,7 @@ def test_t35_peers_show_what_they_hold_after_a_restart_of_their_own() -> None:
     assert any(isinstance(vote, Prepare) and vote.sequence == 1 for vote in seen)
 
 
+@pytest.mark.scenario("T35")
 def test_t35_surplus_votes_that_are_never_verified_are_kept_all_the_same() -> None:
     keeper = Lab(me=1)
     batch = keeper.batch(keeper.request(1))
@@ -209,6 +222,7 @@ def test_t35_surplus_votes_that_are_never_verified_are_kept_all_the_same() -> No
     assert all(decode_signed(raw).replica == 2 for raw in shown(keeper, to=2).votes)  # type: ignore[union-attr]
 
 
+@pytest.mark.scenario("T35")
 def test_t35_whoever_speaks_is_asked_at_once_and_not_again_in_the_same_interval() -> None:
     lab = Lab(me=1)
     lab.reboot()
@@ -221,6 +235,7 @@ def test_t35_whoever_speaks_is_asked_at_once_and_not_again_in_the_same_interval(
     assert of_type(lab.feed(Status(0, True, 0, 0, True, False), peer=3), Status) == []
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_peer_is_shown_its_votes_a_few_times_per_interval() -> None:
     keeper = Lab(me=1)
     ask = Status(0, True, 0, 0, True, False)
@@ -256,6 +271,7 @@ def answered(lab: Lab, *raws: "bytes | Signed[Any]") -> None:
         lab.feed(witness(*raws) if peer == max(0, 3 - (lab.me == 3)) else NOTHING, peer=peer)
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_recovering_replica_is_silent_until_its_stable_checkpoint_is_at_the_floor() -> None:
     lab = recovering()
     answered(lab, lab.prepare(2, 0, 5, bytes(32)))
@@ -271,6 +287,7 @@ def test_t35_a_recovering_replica_is_silent_until_its_stable_checkpoint_is_at_th
     assert [type(vote) for vote in followed(lab, 33, 33)] == [Prepare]
 
 
+@pytest.mark.scenario("T35")
 def test_t35_the_floor_is_two_windows_above_the_highest_proven_checkpoint() -> None:
     lab = recovering()
     lab.feed(witness(proof=lab.proof(40, bytes(32), (0, 1, 3))), peer=0)
@@ -281,6 +298,7 @@ def test_t35_the_floor_is_two_windows_above_the_highest_proven_checkpoint() -> N
     assert lab.records[-2] == Recovering(80)
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_claim_without_proof_moves_no_floor() -> None:
     lab = recovering()
     for proof in (
@@ -296,6 +314,7 @@ def test_t35_a_claim_without_proof_moves_no_floor() -> None:
     assert lab.replica.status().floor == 32
 
 
+@pytest.mark.scenario("T35")
 def test_t35_all_who_need_not_be_faulty_must_answer() -> None:
     """n - f others: the recovering replica is one of the f itself."""
     lab = Lab(me=2, n=7, records=(Recovering(),))
@@ -307,6 +326,7 @@ def test_t35_all_who_need_not_be_faulty_must_answer() -> None:
     assert lab.replica.status().floor == 32
 
 
+@pytest.mark.scenario("T35")
 def test_t35_second_trace_a_view_change_that_one_replica_kept_is_taken_up() -> None:
     """R2 sends VC(1, P = {}) that only R3 gets, is wiped, rejoins view 0 above H; R0, R2, R3*
     commit A; R3* replays the old VC: NV(1) from {R1, R2-old, R3*} omits A."""
@@ -345,6 +365,7 @@ def decision_at(decision: Any) -> int:
     return pp.sequence
 
 
+@pytest.mark.scenario("T35")
 def test_t35_the_new_view_of_a_view_taken_up_is_not_made_again() -> None:
     """R1 may have led view 1 before its disk was lost: it leads the next view that falls to it."""
     lab = recovering(me=1)
@@ -357,6 +378,7 @@ def test_t35_the_new_view_of_a_view_taken_up_is_not_made_again() -> None:
     assert [m.view for m in lab.sent if isinstance(m, ViewChange)] == [2]
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_crash_in_mid_recovery_goes_on_with_at_least_the_same_floors() -> None:
     lab = recovering()
     old = lab.view_change(2, 1)
@@ -372,6 +394,7 @@ def test_t35_a_crash_in_mid_recovery_goes_on_with_at_least_the_same_floors() -> 
         assert lab.replica.status().floor == 40
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_copy_from_the_time_of_the_recovery_asks_again() -> None:
     """Its floor is as old as the copy."""
     lab = recovering()
@@ -383,6 +406,7 @@ def test_t35_a_copy_from_the_time_of_the_recovery_asks_again() -> None:
     assert lab.replica.status().floor == 832
 
 
+@pytest.mark.scenario("T35")
 def test_t35_what_was_made_good_is_no_forgotten_vote_later() -> None:
     lab = Lab(me=2, records=(Began(32),))
     lab.reboot()
@@ -392,6 +416,7 @@ def test_t35_what_was_made_good_is_no_forgotten_vote_later() -> None:
     assert lab.feed(witness(new), peer=1).events == [Forgotten(new.raw)]
 
 
+@pytest.mark.scenario("T35")
 def test_t35_no_read_is_answered_below_the_floor() -> None:
     lab = recovering(fast_reads=True)
     answered(lab)
@@ -402,6 +427,7 @@ def test_t35_no_read_is_answered_below_the_floor() -> None:
 # -- nulls for whoever recovers ----------------------------------------------------------------
 
 
+@pytest.mark.scenario("T35")
 def test_t35_the_primary_of_an_idle_cluster_proposes_nulls_for_who_recovers() -> None:
     lab = Lab(me=0, pipeline=16)
     assert votes(lab.idle(1.0)) == []
@@ -413,6 +439,7 @@ def test_t35_the_primary_of_an_idle_cluster_proposes_nulls_for_who_recovers() ->
     assert votes(lab.idle(1.0)) == []
 
 
+@pytest.mark.scenario("T35")
 def test_t35_nulls_are_limited_in_every_interval_and_in_all() -> None:
     lab = Lab(me=0, window=64, pipeline=64)
     lab.idle()
@@ -432,6 +459,7 @@ def test_t35_nulls_are_limited_in_every_interval_and_in_all() -> None:
     assert 0 < sum(counts) <= 8 * 64
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_backup_accepts_a_null_whatever_its_clock_says() -> None:
     lab = Lab(me=1)
     (vote,) = of_type(lab.feed(lab.proposal(0, 1, NULL_BATCH), peer=0), Prepare)
@@ -439,6 +467,7 @@ def test_t35_a_backup_accepts_a_null_whatever_its_clock_says() -> None:
     assert vote.digest == NULL_DIGEST
 
 
+@pytest.mark.scenario("T35")
 def test_t35_a_primary_that_recovers_is_replaced_though_nothing_waits() -> None:
     lab = Lab(me=1)
     lab.feed(RECOVERING, peer=2)

@@ -20,6 +20,7 @@ from pbft.core.wire import batch_digest, seal_signed, split_signed
 from tests.core.lab import Lab, executed, of_type
 
 
+@pytest.mark.scenario("T1")
 @pytest.mark.parametrize("n", range(4, 60))
 def test_t1_two_quorums_meet_in_a_correct_replica_and_the_correct_ones_are_a_quorum(n: int) -> None:
     f, q = faults(n), quorum(n)
@@ -28,6 +29,7 @@ def test_t1_two_quorums_meet_in_a_correct_replica_and_the_correct_ones_are_a_quo
     assert 3 * f + 1 <= n < 3 * (f + 1) + 1
 
 
+@pytest.mark.scenario("T1", "CF1")
 def test_t1_five_replicas_need_four_commits() -> None:
     lab = Lab(me=1, n=5)
     batch = lab.batch(lab.request(1))
@@ -38,6 +40,7 @@ def test_t1_five_replicas_need_four_commits() -> None:
     assert executed(lab.feed(lab.commit(3, 0, 1, digest))) == [1]
 
 
+@pytest.mark.scenario("T2")
 def test_t2_a_primarys_own_prepare_does_not_count() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))
@@ -48,6 +51,7 @@ def test_t2_a_primarys_own_prepare_does_not_count() -> None:
     assert of_type(lab.feed(lab.prepare(1, 0, 1, digest)), Commit)
 
 
+@pytest.mark.scenario("T3")
 def test_t3_votes_for_another_digest_are_not_added_up() -> None:
     lab = Lab(me=0)
     lab.feed(lab.request(1))
@@ -60,6 +64,7 @@ def test_t3_votes_for_another_digest_are_not_added_up() -> None:
     assert executed(lab.feed(lab.commit(2, 0, 1, mine))) == [1]
 
 
+@pytest.mark.scenario("T4", "AU6", "AU5")
 def test_t4_one_signer_counts_once_however_often_it_speaks() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -74,6 +79,7 @@ def test_t4_one_signer_counts_once_however_often_it_speaks() -> None:
     assert lab.replica.status().drops["checkpoint proof with a repeated signer"] == 1
 
 
+@pytest.mark.scenario("T5", "AU2")
 def test_t5_a_signature_over_one_type_is_none_over_another() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -86,6 +92,7 @@ def test_t5_a_signature_over_one_type_is_none_over_another() -> None:
     assert lab.replica.status().drops["bad signature"] == 2
 
 
+@pytest.mark.scenario("T5")
 def test_t5_another_clusters_votes_mean_nothing_here() -> None:
     lab, other = Lab(me=1), Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -97,6 +104,7 @@ def test_t5_another_clusters_votes_mean_nothing_here() -> None:
     assert executed(effects) == []
 
 
+@pytest.mark.scenario("T6")
 def test_t6_a_rejected_proposal_leaves_no_trace() -> None:
     lab = Lab(me=1)
     batch, other = lab.batch(lab.request(1)), lab.batch(lab.request(2))
@@ -107,6 +115,7 @@ def test_t6_a_rejected_proposal_leaves_no_trace() -> None:
     assert of_type(lab.feed(lab.proposal(0, 1, batch), peer=0), Prepare)
 
 
+@pytest.mark.scenario("T7", "NW2", "EQ11", kills="EQ11 what nobody has prepared is decided")
 def test_t7_any_order_of_arrival_executes_once() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -118,6 +127,7 @@ def test_t7_any_order_of_arrival_executes_once() -> None:
     assert lab.service.operations == [b"op-1"]
 
 
+@pytest.mark.scenario("T8")
 def test_t8_the_digest_is_recomputed_from_the_body() -> None:
     lab = Lab(me=1)
     claimed, real = lab.batch(lab.request(1)), lab.batch(lab.request(2))
@@ -128,6 +138,7 @@ def test_t8_the_digest_is_recomputed_from_the_body() -> None:
     assert batch_digest(lab.batch(first, time=1)) != batch_digest(lab.batch(first, time=2))
 
 
+@pytest.mark.scenario("T9", "RP9", kills="RP9 the same evidence is told again")
 def test_t9_the_first_pre_prepare_wins_and_the_second_convicts() -> None:
     lab = Lab(me=1)
     first, second = lab.batch(lab.request(1)), lab.batch(lab.request(2))
@@ -139,6 +150,7 @@ def test_t9_the_first_pre_prepare_wins_and_the_second_convicts() -> None:
     assert not lab.feed(lab.proposal(0, 1, second), peer=0).evidence
 
 
+@pytest.mark.scenario("T9")
 def test_t9_the_accepted_pre_prepare_survives_a_restart() -> None:
     lab = Lab(me=1)
     first, second = lab.batch(lab.request(1)), lab.batch(lab.request(2))
@@ -153,6 +165,7 @@ def test_t9_the_accepted_pre_prepare_survives_a_restart() -> None:
     assert {vote.digest for vote in votes} == {batch_digest(first)}
 
 
+@pytest.mark.scenario("T10", "T20")
 def test_t10_no_prepare_without_the_body_and_its_record() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))
@@ -169,6 +182,7 @@ def test_t10_no_prepare_without_the_body_and_its_record() -> None:
     assert [r.batch for r in effects.records if isinstance(r, Accepted)] == [batch]
 
 
+@pytest.mark.scenario("T11")
 def test_t11_execution_is_strictly_contiguous() -> None:
     lab = Lab(me=1)
     assert executed(lab.settle(2)) == []
@@ -176,6 +190,7 @@ def test_t11_execution_is_strictly_contiguous() -> None:
     assert lab.service.operations == [b"op-1", b"op-2"]
 
 
+@pytest.mark.scenario("T11", "RP6")
 def test_t11_an_old_batch_proposed_again_is_skipped() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -185,6 +200,7 @@ def test_t11_an_old_batch_proposed_again_is_skipped() -> None:
     assert lab.service.operations == [b"op-1"]
 
 
+@pytest.mark.scenario("T12")
 def test_t12_who_has_decided_still_helps_a_laggard() -> None:
     lab = Lab(me=1)
     lab.settle(1)

@@ -18,6 +18,7 @@ from pbft.core.messages import (
     Checkpoint,
     Commit,
     Decision,
+    NewView,
     Prepare,
     Proposal,
     Reply,
@@ -51,6 +52,7 @@ def own_root(lab: Lab) -> bytes:
     return lab.replica.status().state_digest
 
 
+@pytest.mark.scenario("T29")
 def test_t29_stable_takes_q_matching_votes_and_the_own_snapshot() -> None:
     lab = Lab(me=1)
     lab.settle_until(8)
@@ -67,6 +69,7 @@ def test_t29_stable_takes_q_matching_votes_and_the_own_snapshot() -> None:
     assert laggard.replica.status().transferring
 
 
+@pytest.mark.scenario("T29")
 def test_t29_without_the_own_snapshot_the_watermark_stays() -> None:
     lab = Lab(me=1)
     effects = lab.feed(*(lab.checkpoint(r, 8, bytes(32)) for r in (0, 2, 3)))
@@ -74,6 +77,7 @@ def test_t29_without_the_own_snapshot_the_watermark_stays() -> None:
     assert not [e for e in effects.events if isinstance(e, BecameStable)]
 
 
+@pytest.mark.scenario("T30", "ST6")
 def test_t30_a_retry_after_a_transfer_is_answered_and_not_executed() -> None:
     ahead, behind = Lab(me=1), Lab(me=2)
     ahead.settle_until(8)
@@ -88,6 +92,7 @@ def test_t30_a_retry_after_a_transfer_is_answered_and_not_executed() -> None:
     assert behind.service.operations == ahead.service.operations
 
 
+@pytest.mark.scenario("T30", "ST7")
 def test_t30_the_client_table_is_in_the_digest() -> None:
     one, two = Lab(me=1), Lab(me=1)
     one.settle_until(8)
@@ -98,6 +103,7 @@ def test_t30_the_client_table_is_in_the_digest() -> None:
     assert own_root(one) != own_root(two)
 
 
+@pytest.mark.scenario("T30", "CL5", kills="CL5 the floor refuses nothing")
 def test_t30_the_floor_rises_with_the_window_and_old_timestamps_never_execute() -> None:
     lab = Lab(me=1, client_window=4)
     lab.settle_until(6)
@@ -109,6 +115,7 @@ def test_t30_the_floor_rises_with_the_window_and_old_timestamps_never_execute() 
     assert said.results == (FORGOTTEN,)
 
 
+@pytest.mark.scenario("T31")
 def test_t31_two_bodies_under_one_timestamp_end_one_wait() -> None:
     lab = Lab(me=1)
     lab.feed(lab.request(5, b"mine"))
@@ -118,6 +125,7 @@ def test_t31_two_bodies_under_one_timestamp_end_one_wait() -> None:
     assert lab.service.operations == [b"the other"]
 
 
+@pytest.mark.scenario("T33")
 def test_t33_a_restart_in_a_view_change_stays_in_it_and_sends_the_same() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))
@@ -136,6 +144,7 @@ def test_t33_a_restart_in_a_view_change_stays_in_it_and_sends_the_same() -> None
     assert {m for m in lab.sent if isinstance(m, ViewChange)} == {before}
 
 
+@pytest.mark.scenario("T34")
 def test_t34_records_come_with_the_messages_they_must_precede() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -157,6 +166,7 @@ def test_t34_records_come_with_the_messages_they_must_precede() -> None:
     assert [type(r) for r in effects.records][:2] == [ViewChanged, ViewEntered]
 
 
+@pytest.mark.scenario("T34")
 def test_t34_a_proposal_is_recorded_before_it_leaves() -> None:
     lab = Lab(me=0)
     effects = lab.feed(lab.request(1))
@@ -166,6 +176,7 @@ def test_t34_a_proposal_is_recorded_before_it_leaves() -> None:
     assert record == Accepted(proposal.pre_prepare, proposal.batch)
 
 
+@pytest.mark.scenario("T34")
 def test_t34_a_restarted_primary_does_not_reuse_a_number() -> None:
     lab = Lab(me=0)
     lab.feed(lab.request(1))
@@ -199,6 +210,7 @@ def test_records_survive_their_encoding() -> None:
     assert [decode_record(encode_record(r)) for r in lab.records] == lab.records
 
 
+@pytest.mark.scenario("T41")
 def test_t41_hostile_bytes_never_raise() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -209,6 +221,7 @@ def test_t41_hostile_bytes_never_raise() -> None:
     assert sum(lab.replica.status().drops.values()) > len(whole)
 
 
+@pytest.mark.scenario("T46", "VC30", kills="T46 checkpoint votes end with their view")
 def test_t46_checkpoints_of_replicas_in_different_views_match() -> None:
     lab = Lab(me=1)
     lab.settle_until(8)
@@ -218,6 +231,7 @@ def test_t46_checkpoints_of_replicas_in_different_views_match() -> None:
     assert stable_at(lab) == 8
 
 
+@pytest.mark.scenario("T47")
 def test_t47_one_burst_may_hold_the_new_view_and_the_votes_that_follow_it() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))
@@ -233,6 +247,7 @@ def test_t47_one_burst_may_hold_the_new_view_and_the_votes_that_follow_it() -> N
     assert executed(effects) == [1]
 
 
+@pytest.mark.scenario("T47")
 def test_t47_a_proposal_above_the_window_waits_for_the_checkpoint_that_moves_it() -> None:
     lab = Lab(me=1)
     lab.settle_until(16)
@@ -243,6 +258,7 @@ def test_t47_a_proposal_above_the_window_waits_for_the_checkpoint_that_moves_it(
     assert of_type(effects, Prepare)
 
 
+@pytest.mark.scenario("T48")
 def test_t48_acceptance_does_not_depend_on_the_previous_time() -> None:
     lab = Lab(me=1)
     late = lab.batch(lab.request(1), time=lab.wall + 10**9)
@@ -251,12 +267,14 @@ def test_t48_acceptance_does_not_depend_on_the_previous_time() -> None:
     assert executed(lab.settle(2, batch=early)) == [2]
 
 
+@pytest.mark.scenario("T48")
 def test_t48_a_first_proposal_far_from_our_clock_is_not_accepted() -> None:
     lab = Lab(me=1)
     wrong = lab.batch(lab.request(1), time=lab.wall + 3_600 * 10**9)
     assert not of_type(lab.feed(lab.proposal(0, 1, wrong), peer=0), Prepare)
 
 
+@pytest.mark.scenario("T48")
 def test_t48_a_re_proposed_batch_is_not_judged_by_the_clock_again() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))
@@ -268,6 +286,7 @@ def test_t48_a_re_proposed_batch_is_not_judged_by_the_clock_again() -> None:
     assert of_type(effects, Prepare)
 
 
+@pytest.mark.scenario("T49")
 def test_t49_a_turn_that_hits_its_bound_asks_to_be_called_again() -> None:
     lab = Lab(me=1, checkpoint_interval=512, window=1024)
     burst = [lab.decision(0, s, lab.batch(lab.request(s)), (0, 2, 3)) for s in range(600, 0, -1)]
@@ -279,6 +298,7 @@ def test_t49_a_turn_that_hits_its_bound_asks_to_be_called_again() -> None:
     assert total == 600
 
 
+@pytest.mark.scenario("T51")
 def test_t51_installing_a_checkpoint_drops_nothing_above_it() -> None:
     ahead, behind = Lab(me=1), Lab(me=2)
     ahead.settle_until(8)
@@ -313,6 +333,7 @@ def test_a_target_that_moves_fast_does_not_starve_the_laggard() -> None:
     assert started
 
 
+@pytest.mark.scenario("T52")
 def test_t52_the_stable_record_follows_the_snapshot_record() -> None:
     lab = Lab(me=1)
     lab.settle_until(8)
@@ -329,6 +350,7 @@ def test_t52_the_stable_record_follows_the_snapshot_record() -> None:
     assert behind.service.operations == ahead.service.operations
 
 
+@pytest.mark.scenario("T53", "NW1")
 def test_t53_status_is_answered_with_all_that_is_lacking() -> None:
     lab = Lab(me=1)
     lab.settle_until(8)
@@ -347,6 +369,16 @@ def test_t53_status_is_answered_with_all_that_is_lacking() -> None:
     assert of_type(effects, Checkpoint)
 
 
+@pytest.mark.scenario("T53", "ST8", kills="T53 the accepted new view is passed on to nobody")
+def test_t53_who_is_behind_is_given_the_new_view_that_was_accepted() -> None:
+    lab = Lab(me=2)
+    accepted = lab.new_view(1, [lab.view_change(r, 1) for r in (0, 1, 3)], {})
+    lab.feed(accepted, peer=1)
+    behind = Status(0, True, 0, 0, False, False)
+    lab.feed(behind, peer=3)
+    assert of_type(lab.feed(behind, peer=3), NewView) == [accepted.message]
+
+
 def test_nothing_is_re_sent_to_a_peer_that_moves() -> None:
     lab = Lab(me=1)
     lab.settle_until(4)
@@ -355,6 +387,7 @@ def test_nothing_is_re_sent_to_a_peer_that_moves() -> None:
         assert effects.messages == []
 
 
+@pytest.mark.scenario("T54")
 def test_t54_a_diverged_replica_is_silent_to_clients_and_repairs_itself() -> None:
     ahead, broken = Lab(me=1), Lab(me=2)
     ahead.settle_until(8)
@@ -372,6 +405,7 @@ def test_t54_a_diverged_replica_is_silent_to_clients_and_repairs_itself() -> Non
     assert broken.feed(broken.request(3)).replies
 
 
+@pytest.mark.scenario("T54")
 def test_t54_a_flipped_bit_in_memory_is_noticed_at_the_next_checkpoint_and_repaired() -> None:
     """Nobody reads or writes the damaged leaf: it is found because leaves are digested again."""
     ahead, broken = Lab(me=1), Lab(me=2)
@@ -396,6 +430,7 @@ def test_t54_a_flipped_bit_in_memory_is_noticed_at_the_next_checkpoint_and_repai
     assert broken.service.operations == ahead.service.operations
 
 
+@pytest.mark.scenario("T54")
 def test_t54_damage_before_anything_is_stable_is_repaired_by_executing_again() -> None:
     lab = Lab(me=2)
     lab.settle(1, batch=lab.batch(lab.request(1, *(b"op-%03d" % i for i in range(200)))))
@@ -412,6 +447,7 @@ def test_t54_damage_before_anything_is_stable_is_repaired_by_executing_again() -
     assert lab.replica.status().checkpoints == {at: status.checkpoints[at] for at in (8, 16)}
 
 
+@pytest.mark.scenario("T55")
 def test_t55_resending_does_not_refresh_a_wait() -> None:
     lab = Lab(me=1)
     lab.feed(lab.request(1))
@@ -423,6 +459,7 @@ def test_t55_resending_does_not_refresh_a_wait() -> None:
     assert lab.replica.status().view == 1
 
 
+@pytest.mark.scenario("T55")
 def test_t55_a_clients_waiting_requests_are_bounded() -> None:
     lab = Lab(me=1, client_window=4)
     lab.feed(*(lab.request(t) for t in range(1, 100)))

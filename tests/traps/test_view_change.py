@@ -40,6 +40,7 @@ def started(effects: object) -> list[int]:
     return [event.view for event in events if isinstance(event, ViewChangeStarted)]
 
 
+@pytest.mark.scenario("T13", "VC4")
 def test_t13_the_highest_view_wins() -> None:
     lab = Lab(me=2)
     a, b = lab.batch(lab.request(1)), lab.batch(lab.request(2))
@@ -51,6 +52,7 @@ def test_t13_the_highest_view_wins() -> None:
     assert chosen(led(lab)) == {1: batch_digest(b)}
 
 
+@pytest.mark.scenario("T14")
 def test_t14_prepared_and_executed_slots_are_in_p_with_their_view() -> None:
     lab = Lab(me=1)
     batch = lab.batch(lab.request(1))
@@ -72,6 +74,7 @@ def _mixed(lab: Lab, batch: bytes, other: bytes) -> Certificate:
     return Certificate(lab.pre_prepare(0, 1, batch).raw, votes)
 
 
+@pytest.mark.scenario("T15", "VC14")
 def test_t15_invalid_certificates_void_the_view_change() -> None:
     lab = Lab(me=2)
     batch, other = lab.batch(lab.request(1)), lab.batch(lab.request(2))
@@ -95,6 +98,7 @@ def test_t15_invalid_certificates_void_the_view_change() -> None:
     assert started(lab.feed(lab.view_change(3, 1, [lab.certificate(0, 1, batch, (1, 3))]))) == [1]
 
 
+@pytest.mark.scenario("T16", "VC11")
 def test_t16_one_bad_entry_suppresses_nobody_elses() -> None:
     lab = Lab(me=2)
     a, b = lab.batch(lab.request(1)), lab.batch(lab.request(2))
@@ -104,6 +108,7 @@ def test_t16_one_bad_entry_suppresses_nobody_elses() -> None:
     assert chosen(led(lab)) == {1: batch_digest(a)}
 
 
+@pytest.mark.scenario("T17", "VC6")
 def test_t17_a_backup_recomputes_the_new_view() -> None:
     lab = Lab(me=2)
     a = lab.batch(lab.request(1))
@@ -125,6 +130,7 @@ def test_t17_a_backup_recomputes_the_new_view() -> None:
     assert entered(lab.feed(lab.new_view(1, vcs, right), peer=1)) == [1]
 
 
+@pytest.mark.scenario("T17", "VC10", "RP7", kills="VC10 one sender may make up a quorum")
 def test_t17_a_new_view_stands_on_a_quorum_for_its_own_view() -> None:
     lab = Lab(me=2)
     fresh = [lab.view_change(r, 1) for r in (0, 1, 3)]
@@ -140,6 +146,24 @@ def test_t17_a_new_view_stands_on_a_quorum_for_its_own_view() -> None:
     assert entered(lab.feed(lab.new_view(1, fresh, {}), peer=1)) == [1]
 
 
+@pytest.mark.scenario("VC8", "T17", kills="VC8 anybody may sign what a new view proposes")
+def test_vc8_what_a_new_view_proposes_is_signed_by_its_primary_for_its_view() -> None:
+    lab = Lab(me=2)
+    batch = lab.batch(lab.request(1))
+    digest = batch_digest(batch)
+    vcs = [lab.view_change(r, 1) for r in (0, 1)]
+    vcs.append(lab.view_change(3, 1, [lab.certificate(0, 1, batch, (1, 3))]))
+    right = lab.new_view(1, vcs, {1: digest}).message
+    of_another = lab._signers[3].sign(PrePrepare(1, 1, digest, 3)).raw
+    forged = lab._signers[3].sign(PrePrepare(1, 1, digest, 1)).raw
+    of_view_5 = lab._signers[1].sign(PrePrepare(5, 1, digest, 1)).raw
+    for pp in (of_another, forged, of_view_5):
+        bad = NewView(1, right.view_changes, (pp,), 1)
+        assert entered(lab.feed(lab._signers[1].sign(bad), peer=1)) == []
+    assert entered(lab.feed(lab._signers[1].sign(right), peer=1)) == [1]
+
+
+@pytest.mark.scenario("T18", "VC12")
 def test_t18_the_highest_proven_checkpoint_is_chosen_and_unproven_ones_reject() -> None:
     lab = Lab(me=1)
     lab.settle_until(8)
@@ -162,6 +186,7 @@ def test_t18_the_highest_proven_checkpoint_is_chosen_and_unproven_ones_reject() 
     assert pp.sequence == 9
 
 
+@pytest.mark.scenario("T19", "VC5")
 def test_t19_gaps_are_filled_with_null_and_execute_as_nothing() -> None:
     lab = Lab(me=2)
     one, three = lab.batch(lab.request(1)), lab.batch(lab.request(3))
@@ -178,6 +203,7 @@ def test_t19_gaps_are_filled_with_null_and_execute_as_nothing() -> None:
     assert len(effects.replies) == 2
 
 
+@pytest.mark.scenario("T21")
 def test_t21_the_new_primary_continues_above_everything_it_proposed_again() -> None:
     lab = Lab(me=1)
     seven = [lab.certificate(0, s, lab.batch(lab.request(s)), (2, 3)) for s in range(1, 8)]
@@ -194,6 +220,7 @@ def test_t21_the_new_primary_continues_above_everything_it_proposed_again() -> N
     assert [pp.sequence for pp in pps if isinstance(pp, PrePrepare)] == [8]
 
 
+@pytest.mark.scenario("T22", "VC25")
 def test_t22_in_a_view_change_nothing_is_voted_in_the_old_view() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))
@@ -206,18 +233,21 @@ def test_t22_in_a_view_change_nothing_is_voted_in_the_old_view() -> None:
     assert not [m for m in lab.sent if isinstance(m, Prepare | Commit)]
 
 
+@pytest.mark.scenario("T22")
 def test_t22_decisions_are_followed_in_a_view_change() -> None:
     lab = Lab(me=2)
     lab.feed(*(lab.view_change(r, 1) for r in (1, 3)))
     assert executed(lab.feed(lab.decision(0, 1, lab.batch(lab.request(1)), (0, 1, 3)))) == [1]
 
 
+@pytest.mark.scenario("T23", "VC17", "VC27")
 def test_t23_one_complaint_moves_nobody_and_f_plus_1_move_to_what_they_share() -> None:
     lab = Lab(me=0)
     assert started(lab.feed(lab.view_change(3, 10**12))) == []
     assert started(lab.feed(lab.view_change(1, 1))) == [1]
 
 
+@pytest.mark.scenario("T24")
 def test_t24_no_new_view_timer_before_a_quorum_moves() -> None:
     lab = Lab(me=3)
     lab.feed(lab.request(1))
@@ -227,6 +257,7 @@ def test_t24_no_new_view_timer_before_a_quorum_moves() -> None:
     assert started(lab.idle(60))[:1] == [2]
 
 
+@pytest.mark.scenario("T24", "VC20")
 def test_t24_view_changes_are_re_sent_until_answered() -> None:
     lab = Lab(me=3)
     lab.feed(lab.request(1))
@@ -237,6 +268,7 @@ def test_t24_view_changes_are_re_sent_until_answered() -> None:
     assert [m.view for m in lab.sent if isinstance(m, ViewChange)] == [1, 1]
 
 
+@pytest.mark.scenario("T25", "TM3")
 def test_t25_the_back_off_grows_without_progress_and_is_capped() -> None:
     lab = Lab(me=3)
     lab.feed(lab.request(1))
@@ -252,6 +284,7 @@ def test_t25_the_back_off_grows_without_progress_and_is_capped() -> None:
     assert gaps == [2, 4, 8, 8, 8, 8]
 
 
+@pytest.mark.scenario("T25")
 def test_t25_a_new_view_that_then_stalls_does_not_reset_the_back_off() -> None:
     lab = Lab(me=3)
     lab.feed(lab.request(1))
@@ -263,6 +296,7 @@ def test_t25_a_new_view_that_then_stalls_does_not_reset_the_back_off() -> None:
     assert 1.9 <= (lab.now - begun) / 1e9 <= 2.2
 
 
+@pytest.mark.scenario("T26", "EQ8")
 def test_t26_one_new_view_per_view_even_over_another_valid_one() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))
@@ -279,6 +313,7 @@ def test_t26_one_new_view_per_view_even_over_another_valid_one() -> None:
     assert not [m for m in lab.sent if isinstance(m, Prepare)]
 
 
+@pytest.mark.scenario("T27")
 def test_t27_a_replica_alone_in_the_next_view_follows_decisions() -> None:
     lab = Lab(me=3)
     lab.feed(lab.request(1))
@@ -289,6 +324,7 @@ def test_t27_a_replica_alone_in_the_next_view_follows_decisions() -> None:
     assert executed(lab.feed(lab.decision(0, 1, batch, (0, 1, 2)))) == [1]
 
 
+@pytest.mark.scenario("T27", "VC18")
 def test_t27_a_replica_alone_in_a_later_view_is_joined_though_nobody_asks_anything() -> None:
     lab = Lab(me=2)
     lab.feed(lab.view_change(3, 1))
@@ -296,6 +332,7 @@ def test_t27_a_replica_alone_in_a_later_view_is_joined_though_nobody_asks_anythi
     assert started(lab.idle(0.2)) == [1]
 
 
+@pytest.mark.scenario("T27", "VC18")
 def test_t27_who_is_alone_again_and_again_is_joined_ever_later() -> None:
     lab = Lab(me=1)
     lab.feed(lab.view_change(3, 1))
@@ -306,6 +343,7 @@ def test_t27_who_is_alone_again_and_again_is_joined_ever_later() -> None:
     assert started(lab.idle(0.2)) == [2]
 
 
+@pytest.mark.scenario("T25")
 def test_t25_how_late_the_lonely_are_joined_falls_again_in_peace() -> None:
     lab = Lab(me=1)
     lab.feed(lab.view_change(3, 1))
@@ -316,6 +354,7 @@ def test_t25_how_late_the_lonely_are_joined_falls_again_in_peace() -> None:
     assert started(lab.idle(8.1)) == [2]
 
 
+@pytest.mark.scenario("T25")
 def test_t25_a_restart_in_a_late_view_begins_with_the_timeout_itself() -> None:
     lab = Lab(me=3)
     changes = [lab.view_change(by, 5) for by in (0, 1, 2)]
@@ -327,6 +366,7 @@ def test_t25_a_restart_in_a_late_view_begins_with_the_timeout_itself() -> None:
     assert started(lab.idle(0.1)) == [6]
 
 
+@pytest.mark.scenario("T28")
 @pytest.mark.parametrize("n", [4, 5, 6, 7, 10])
 def test_t28_thresholds_are_reached_in_one_burst_at_any_size(n: int) -> None:
     lab = Lab(me=1, n=n)
@@ -345,6 +385,7 @@ def test_t28_thresholds_are_reached_in_one_burst_at_any_size(n: int) -> None:
     assert entered(effects) == [1]
 
 
+@pytest.mark.scenario("T38")
 def test_t38_a_backup_forwards_before_it_suspects() -> None:
     lab = Lab(me=1)
     effects = lab.feed(lab.request(1))
@@ -357,6 +398,7 @@ def test_t38_a_backup_forwards_before_it_suspects() -> None:
     assert started(lab.idle(0.7)) == [1]
 
 
+@pytest.mark.scenario("T38")
 def test_t38_a_request_is_passed_on_in_a_view_change_too() -> None:
     """Found by simulation: the only holder was alone in the next view, and kept it to itself."""
     lab = Lab(me=3)
@@ -373,6 +415,7 @@ def test_t38_a_request_is_passed_on_in_a_view_change_too() -> None:
     assert passed == {1, 2}
 
 
+@pytest.mark.scenario("T37")
 def test_t37_progress_of_others_does_not_save_a_primary_that_starves_one_client() -> None:
     lab = Lab(me=1)
     lab.feed(lab.request(1, client="bob"))
@@ -383,6 +426,7 @@ def test_t37_progress_of_others_does_not_save_a_primary_that_starves_one_client(
     assert moves == [1]
 
 
+@pytest.mark.scenario("T44")
 def test_t44_an_early_pre_prepare_never_beats_the_new_view() -> None:
     lab = Lab(me=2)
     a, x = lab.batch(lab.request(1)), lab.batch(lab.request(9))
@@ -402,6 +446,7 @@ def test_the_timeout_is_capped() -> None:
     assert config.timeout(10**9) == config.timeout_max_ns
 
 
+@pytest.mark.scenario("T7")
 def test_t7_votes_that_overtake_the_new_view_count_though_the_old_view_chose_the_same() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))

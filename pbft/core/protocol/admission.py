@@ -1,7 +1,8 @@
 """Who handles which message, and what is not even worth verifying (AU8, FL5).
 
-`worth` answers from the plain fields of a message, before any signature is checked: it saves
-time, never decides correctness; every handler judges again.
+`refusal` answers from the plain fields of a message, before any signature is checked. What is of a
+view that was left ends here (RP4); of all else it saves time and decides nothing: every handler
+judges again.
 """
 
 from collections.abc import Callable

@@ -157,6 +157,8 @@ def enter(state: ReplicaState, turn: Turn) -> bool:
             turn.blame(evidence)
         return True
     views.pending = {}
+    for view_change in best.view_changes:  # another of one sender than we have heard convicts it
+        on_view_change(state, turn, message.replica, view_change)
     if message.replica != state.me:
         turn.record(ViewEntered(best.signed.raw))
     stand_in(state, best)

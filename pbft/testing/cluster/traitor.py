@@ -12,19 +12,16 @@ from pathlib import Path
 from pbft.core.errors import PbftError
 from pbft.crypto.errors import CryptoError
 from pbft.serving import serve
-from pbft.testing.byzantine import BEHAVIOURS
+from pbft.testing.byzantine import ADVERSARIES, BEHAVIOURS, PACING
 
+EVERY = {**ADVERSARIES, **PACING, **BEHAVIOURS}
 USAGE = "usage: python -m pbft.testing.cluster.traitor DIR ID BEHAVIOUR [RECORDING]"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Serve as a traitor until told to stop; the exit status."""
-    if (
-        len(arguments) not in (3, 4)
-        or not arguments[1].isdecimal()
-        or arguments[2] not in BEHAVIOURS
-    ):
-        print(f"{USAGE}\nbehaviours: {', '.join(BEHAVIOURS)}", file=sys.stderr)
+    if len(arguments) not in (3, 4) or not arguments[1].isdecimal() or arguments[2] not in EVERY:
+        print(f"{USAGE}\nbehaviours: {', '.join(EVERY)}", file=sys.stderr)
         return 2
     directory, replica, behaviour = Path(arguments[0]), int(arguments[1]), arguments[2]
     record = Path(arguments[3]) if len(arguments) == 4 else None
@@ -32,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
         serve(
             directory,
             replica,
-            wrap=BEHAVIOURS[behaviour],
+            wrap=EVERY[behaviour],
             with_parent=True,
             verbose=True,
             record=record,

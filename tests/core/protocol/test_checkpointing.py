@@ -23,6 +23,7 @@ class Table(Journal):
         return b""
 
 
+@pytest.mark.scenario("T52")
 @pytest.mark.parametrize("keys", [1_000, 30_000])
 def test_the_leaves_of_a_checkpoint_are_those_that_were_written(keys: int) -> None:
     """40 writes touch 40 leaves at most, and the client table a few, whatever else there is."""

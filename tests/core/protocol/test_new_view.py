@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from pbft.core.ingress import GENESIS
 from pbft.core.messages import Certificate, Signed, ViewChange
 from pbft.core.protocol.new_view import choose
@@ -23,11 +25,13 @@ def view_change(
     return ProvenViewChange(Signed(message, b""), proof, proofs)
 
 
+@pytest.mark.scenario("VC15", "T18", kills="VC15 the lowest proven checkpoint is chosen")
 def test_vc15_the_highest_proven_checkpoint_without_a_quorum_of_supporters() -> None:
     choice = choose([view_change(0, 10), view_change(1, 0), view_change(2, 0)])
     assert (choice.stable.sequence, choice.digests, choice.highest) == (10, {}, 10)
 
 
+@pytest.mark.scenario("VC4", "VC5", kills=("T13 the lowest view wins", "T19 gaps stay empty"))
 def test_vc4_and_vc5_highest_view_and_gaps() -> None:
     choice = choose(
         [

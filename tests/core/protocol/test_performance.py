@@ -1,5 +1,7 @@
 """When a primary is too slow, for all or for one, and when it is not."""
 
+import pytest
+
 from pbft.core.effects import Effects, ViewChangeStarted
 from pbft.core.messages import Request, Signed, Status
 from pbft.core.wire import batch_digest
@@ -59,6 +61,7 @@ def test_who_waits_behind_full_batches_is_not_due_and_deposes_nobody() -> None:
     assert not finds_it_slow(lab)
 
 
+@pytest.mark.scenario("TM1")
 def test_a_primary_just_below_the_timeout_is_told_of() -> None:
     lab = Lab()
     assert serve(lab, range(1, 6), 0.9) == 0
@@ -73,6 +76,7 @@ def test_a_quarter_of_the_timeout_is_nobodys_debt() -> None:
     assert not finds_it_slow(lab)
 
 
+@pytest.mark.scenario("TM2")
 def test_one_starved_client_is_enough() -> None:
     lab = Lab(checkpoint_interval=64, window=128)
     sequence = 0
@@ -114,6 +118,7 @@ def test_batches_with_room_that_leave_a_request_out_make_it_due() -> None:
     assert 2.5 <= (lab.now - begun) / 1e9 <= 2.7
 
 
+@pytest.mark.scenario("TM1")
 def test_it_takes_f_plus_1_replicas_of_this_view_to_replace_a_slow_primary() -> None:
     lab = Lab()
     assert suspicions(lab.feed(SLOW, peer=3)) + suspicions(lab.idle(1.0)) == 0
@@ -177,6 +182,7 @@ def test_one_stall_of_our_own_is_no_complaint() -> None:
     assert not finds_it_slow(lab)
 
 
+@pytest.mark.scenario("NW14")
 def test_what_a_view_change_has_delayed_is_due_only_from_its_end() -> None:
     lab = Lab(me=3)
     first, second = lab.request(1), lab.request(2)

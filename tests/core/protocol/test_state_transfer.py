@@ -62,6 +62,7 @@ def test_a_liar_among_the_sources_is_not_asked_again() -> None:
     assert behind.service.operations == ahead.service.operations
 
 
+@pytest.mark.scenario("ST3")
 def test_a_source_that_never_answers_is_left() -> None:
     ahead, behind = filled(1), Lab(me=2)
     events = transfer(ahead, behind, lambda source, nodes: None if source == 0 else nodes, 20)
@@ -69,6 +70,7 @@ def test_a_source_that_never_answers_is_left() -> None:
     assert behind.service.operations == ahead.service.operations
 
 
+@pytest.mark.scenario("ST10")
 def test_after_a_crash_in_the_middle_what_was_fetched_is_not_asked_for_again() -> None:
     ahead, behind = filled(1), Lab(me=2)
     answers = iter(range(10))
@@ -86,6 +88,7 @@ def test_after_a_crash_in_the_middle_what_was_fetched_is_not_asked_for_again() -
     assert behind.service.operations == ahead.service.operations
 
 
+@pytest.mark.scenario("ST4")
 def test_a_target_that_moves_costs_what_changed() -> None:
     ahead, behind = filled(1), Lab(me=2)
     answers = iter(range(20))
@@ -105,6 +108,7 @@ def test_a_target_that_moves_costs_what_changed() -> None:
     assert behind.service.operations == ahead.service.operations
 
 
+@pytest.mark.scenario("T52")
 def test_fetched_leaves_that_no_snapshot_has_leave_the_disk() -> None:
     ahead, behind = filled(1), Lab(me=2)
     answers = iter(range(20))
@@ -186,6 +190,7 @@ def test_a_state_that_rotted_before_any_stable_checkpoint_is_executed_anew() -> 
     assert rotten.service.operations == ahead.service.operations
 
 
+@pytest.mark.scenario("FL10", "ST11")
 def test_what_a_source_gives_in_an_interval_is_bounded() -> None:
     ahead, behind = Lab(me=1, transfer_max_bytes=2_000), Lab(me=2)
     for sequence in range(1, 9):
