@@ -15,6 +15,7 @@ from pbft import (
     outbox,
     recording,
     scrub,
+    sqlite_copy,
     sqlite_store,
 )
 from pbft.core import ids, messages, replica
@@ -40,7 +41,7 @@ TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
     *(client, client_room, attributes, events, hosting, sql_costs, sql_tables),
-    *(door, ids, messages),
+    *(door, ids, messages, sqlite_copy),
     *(recording, planfiles, shrinking, pictures, describing, story),
     *(node, nuisances, outbox, scrub, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, references, retransmission, state_transfer),
