@@ -22,6 +22,7 @@ EXAMPLES: dict[str, str] = {
     "bench": "pbft bench --clients 4 --outstanding 25 --seconds 2 --json",
     "determinism": "pbft determinism pbft.services.counters:Counters --operations 50",
     "diverged": "pbft diverged mycluster",
+    "audit": "pbft audit mycluster",
     "verify-receipt": "pbft verify-receipt receipt.json --cluster mycluster",
     "campaign": "pbft campaign run --seeds 4 --controls 2 --progress part.jsonl",
     "campaign run": "pbft campaign run --seeds 4 --controls 2 --shard 1/2 --progress one.jsonl",
