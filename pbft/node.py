@@ -20,7 +20,16 @@ import msgspec
 from pbft import control
 from pbft.cluster import Cluster, Member
 from pbft.control import StatusReport
-from pbft.core.effects import Damaged, Diverged, Effects, Event, Executed, Forgotten, Send
+from pbft.core.effects import (
+    Committed,
+    Damaged,
+    Diverged,
+    Effects,
+    Event,
+    Executed,
+    Forgotten,
+    Send,
+)
 from pbft.core.errors import ForgottenVotesError
 from pbft.core.ids import SECOND, Instant, Packet, Principal, ReplicaId
 from pbft.core.replica import Replica
@@ -30,6 +39,7 @@ from pbft.core.wire import MAX_MESSAGE_BYTES
 from pbft.crypto.keyfiles import Identity
 from pbft.crypto.link_state import Admit
 from pbft.door import Door
+from pbft.evidence import EvidenceFolder
 from pbft.nuisances import Nuisances
 from pbft.outbox import Outbox
 from pbft.store import MemoryStore, Store
@@ -71,6 +81,7 @@ class Node:
     """One replica of `cluster`: `await node.run()` serves until `stop` is called.
 
     `wrap` builds a behaviour around the honest core, for experiments with faulty replicas.
+    `evidence` is where what an audit may need is kept, if anywhere.
     """
 
     def __init__(
@@ -82,12 +93,14 @@ class Node:
         *,
         wrap: Callable[[Replica], ReplicaLike] = _as_it_is,
         store: Store | None = None,
+        evidence: EvidenceFolder | None = None,
     ) -> None:
         self._cluster = cluster
         self._me: Member = cluster.member(replica_id)
         self._identity = identity
         self._store: Store = store or MemoryStore()
         hosting = hosted(service)
+        self._evidence = evidence
         honest = Replica(
             cluster.config,
             replica_id,
@@ -133,6 +146,8 @@ class Node:
             await self._release(time.monotonic_ns())
         finally:
             self._alarm.close()
+            if self._evidence is not None:
+                self._evidence.close()
             for end in self._ends:
                 await end.close()
 
@@ -209,6 +224,8 @@ class Node:
             self._post(effects.replies)
             for event in effects.events:
                 self._report(event)
+            if self._evidence is not None:
+                self._evidence.report(effects)
             for evidence in effects.evidence:
                 log.warning("replica %d convicted itself: %s", evidence.culprit, evidence.kind)
         for end in self._ends:
@@ -254,7 +271,7 @@ class Node:
             )
         if isinstance(event, Damaged | Diverged):
             log.warning("%s: its state is damaged and fetched anew: %s", self._me.name, event)
-        elif not isinstance(event, Executed):
+        elif not isinstance(event, Executed | Committed):
             log.info("%s: %s", self._me.name, event)
 
     def _deadline(self) -> int | None:

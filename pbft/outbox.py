@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from pbft.core.effects import Effects
+from pbft.core.effects import Diverged, Effects
 from pbft.store import Store
 
 MAX_UNSYNCED_TURNS = 256
@@ -33,6 +33,9 @@ class Outbox:
     def put(self, effects: Effects) -> None:
         """Take the next turn's outcome. Raises `StorageError` where the store has failed."""
         durable = self._store.append(effects.records) if effects.records else None
+        for event in effects.events:
+            if isinstance(event, Diverged):  # now: the repair will write over it
+                self._store.set_aside(event)
         if durable is not None and not durable.done():
             durable.add_done_callback(self._done)
         self._turns.append((durable, effects))

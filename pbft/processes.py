@@ -4,11 +4,12 @@ A child is told to stop by SIGTERM and is killed only where that does not help.
 """
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 STOP_SECONDS = 5.0
@@ -21,9 +22,11 @@ class Processes:
         self._logs = logs
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: int, arguments: Sequence[str]) -> None:
-        """Run `python ARGUMENTS` as child `name`; its session is its own, so a Ctrl-C reaches it
-        through us alone."""
+    def start(
+        self, name: int, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Run `python ARGUMENTS` as child `name`, with `environment` beside ours; its session is
+        its own, so a Ctrl-C reaches it through us alone."""
         command = [sys.executable, *arguments]
         with contextlib.ExitStack() as stack:
             log = None
@@ -35,6 +38,7 @@ class Processes:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=os.environ | dict(environment or {}),
             )
 
     def ended(self) -> dict[int, int]:

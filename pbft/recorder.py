@@ -18,7 +18,7 @@ from typing import Self
 import msgspec
 
 from pbft.cluster import Cluster, replica_name
-from pbft.core.effects import Effects, Send
+from pbft.core.effects import Committed, Effects, Send
 from pbft.core.errors import StorageError
 from pbft.core.ids import Instant, Packet, ReplicaId
 from pbft.core.replica import Replica
@@ -133,7 +133,8 @@ class Recorded:
 
     def _told(self, now: Instant, heard: list[Heard], effects: Effects) -> Effects:
         said = [_said(each) for each in (*effects.messages, *effects.replies)]
-        events = [(type(each).__name__, msgspec.structs.asdict(each)) for each in effects.events]
+        told = [each for each in effects.events if not isinstance(each, Committed)]
+        events = [(type(each).__name__, msgspec.structs.asdict(each)) for each in told]
         evidence = [(each.kind, each.culprit) for each in effects.evidence]
         if heard or said or events or evidence:
             self._recorder.put(Turned(now.monotonic, heard, said, events, evidence))

@@ -15,6 +15,7 @@ from pbft.cluster import Cluster, replica_name
 from pbft.core.errors import ConfigurationError, ForgottenVotesError
 from pbft.core.ids import ReplicaId
 from pbft.core.replica import Replica
+from pbft.evidence import EvidenceFolder
 from pbft.node import Node, ReplicaLike
 from pbft.recorder import Recorder
 from pbft.sqlite_store import SqliteStore
@@ -70,7 +71,9 @@ def serve(
         if record is not None:
             recorder = stack.enter_context(Recorder(record, cluster, replica, wrap, note))
             wrap = recorder.around
-        node = Node(cluster, replica, identity, service_of(cluster), wrap=wrap, store=store)
+        evidence = EvidenceFolder(directory, cluster.config.cluster_id, replica)
+        service = service_of(cluster)
+        node = Node(cluster, replica, identity, service, wrap=wrap, store=store, evidence=evidence)
         try:
             run(until_stopped(node, with_parent=with_parent))
         except ForgottenVotesError as error:

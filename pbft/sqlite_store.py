@@ -20,12 +20,14 @@ from pathlib import Path
 from struct import error as StructError
 from typing import TypeAlias, TypeVar
 
+from pbft.core.effects import Diverged
 from pbft.core.errors import ConfigurationError, StorageError
 from pbft.core.ids import ReplicaId
 from pbft.core.records import AnyRecord, decode_record
 from pbft.journal import LEAF, STABLE, Drop, Put, Rotten, Write, rotten, writes
 from pbft.row_checksums import FEW_BITS, checksum, halves, joined, wrong_bits
 from pbft.scrub import Scrub
+from pbft.sqlite_copy import set_aside
 from pbft.store_files import locked, sync_directory, unfinished
 
 log = logging.getLogger(__name__)
@@ -97,7 +99,7 @@ class SqliteStore:
         self._process = os.getpid()
         self._failure: StorageError | None = None
         self.unsynced_bytes = 0
-        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Task | Diverged | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._rotten: deque[bytes] = deque()
         """From the disk's thread to the event loop's."""
@@ -125,25 +127,12 @@ class SqliteStore:
     def load(self) -> Sequence[AnyRecord]:
         """All that is held, verified, by key. Leaves of the state that have rotted are left out:
         the replica fetches them. Raises `StorageError` and `RecordError`."""
-        records: list[AnyRecord] = []
-        total = 0
         try:
-            for key, value, *columns in self._db.execute("SELECT * FROM journal ORDER BY key"):
-                wrong = wrong_bits(key, value, columns)
-                total ^= checksum(key, value) if wrong <= FEW_BITS else joined(columns)
-                if wrong <= FEW_BITS:
-                    records.append(decode_record(value))  # at once: the state is in memory once
-                elif key.startswith(LEAF):
-                    log.warning(
-                        "%s: a part of the state has rotted and is fetched anew", self._path
-                    )
-                else:
-                    raise self._unreadable("a row does not match its checksum")
-            totals = self._db.execute("SELECT high, low FROM total").fetchall()
-        except (sqlite3.Error, TypeError, StructError) as error:  # or a column of another type
+            records, whole = verified(self._db)
+        except UntrustedError as error:
             raise self._unreadable(str(error)) from None
-        if totals != [halves(total)]:
-            raise self._unreadable("a row is missing or older than the others")
+        if not whole:
+            log.warning("%s: a part of the state has rotted and is fetched anew", self._path)
         return records
 
     def append(self, records: Sequence[AnyRecord]) -> "asyncio.Future[None]":
@@ -151,9 +140,7 @@ class SqliteStore:
         where they are not known to be: then every later call raises it, too."""
         if self._failure is not None:
             raise self._failure
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="disk", daemon=True)
-            self._thread.start()
+        self._start()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         group = [write for record in records for write in writes(record)]
         size = sum(len(write.value) for write in group if isinstance(write, Put))
@@ -164,6 +151,11 @@ class SqliteStore:
     def rotten(self) -> Rotten:
         """Parts of the state that were found to have rotted since the last call."""
         return rotten([self._rotten.popleft() for _ in range(len(self._rotten))])
+
+    def set_aside(self, divergence: Diverged) -> None:
+        """A copy beside the file, made by the disk's thread in its turn."""
+        self._start()
+        self._tasks.put(divergence)
 
     def close(self) -> None:
         """Write what waits, and let go of the file. In a forked child, this does nothing: the
@@ -226,28 +218,35 @@ class SqliteStore:
 
     # -- the disk's thread --------------------------------------------------------------------
 
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="disk", daemon=True)
+            self._thread.start()
+
     def _work(self) -> None:
         while True:
-            tasks, last = self._waiting()
+            tasks, then = self._waiting()
             if tasks:
                 self._perform(tasks)
-            if last:
+            if isinstance(then, Diverged):
+                set_aside(self._db, self._path, then)
+            elif then:
                 return
             if self._scrub.owed and self._failure is None:
                 self._rotten.extend(self._scrub.look())
 
-    def _waiting(self) -> tuple[list[Task], bool]:
-        """Everything that waits, at least one unless there are rows to look at; and whether the end
-        is among it."""
+    def _waiting(self) -> tuple[list[Task], "Diverged | bool"]:
+        """Everything that waits, up to what has to be kept as it is, at least one unless there are
+        rows to look at; and whether the end is among it."""
         tasks: list[Task] = []
         block = not self._scrub.owed
         try:
-            while (task := self._tasks.get(block)) is not None:
+            while isinstance(task := self._tasks.get(block), tuple):
                 tasks.append(task)
                 block = False
         except queue.Empty:
             return tasks, False
-        return tasks, True
+        return tasks, task or True
 
     def _perform(self, tasks: list[Task]) -> None:
         if self._failure is None:
@@ -299,6 +298,33 @@ class SqliteStore:
             f"{self._path} cannot be trusted ({reason}): run `pbft recover"
             f" {self._path.parent.parent} {self._replica}`"
         )
+
+
+class UntrustedError(Exception):
+    """Why the rows of a file are not what was written to it."""
+
+
+def verified(db: sqlite3.Connection) -> tuple[list[AnyRecord], bool]:
+    """The records in a file, by key, and whether they are all: leaves of the state that have rotted
+    are left out. Raises `UntrustedError` and `RecordError`."""
+    records: list[AnyRecord] = []
+    total, whole = 0, True
+    try:
+        for key, value, *columns in db.execute("SELECT * FROM journal ORDER BY key"):
+            wrong = wrong_bits(key, value, columns)
+            total ^= checksum(key, value) if wrong <= FEW_BITS else joined(columns)
+            if wrong <= FEW_BITS:
+                records.append(decode_record(value))  # at once: the state is in memory once
+            elif key.startswith(LEAF):
+                whole = False
+            else:
+                raise UntrustedError("a row does not match its checksum")
+        totals = db.execute("SELECT high, low FROM total").fetchall()
+    except (sqlite3.Error, TypeError, StructError) as error:  # or a column of another type
+        raise UntrustedError(str(error)) from None
+    if totals != [halves(total)]:
+        raise UntrustedError("a row is missing or older than the others")
+    return records, whole
 
 
 def folded(group: Iterable[Write]) -> tuple[dict[bytes, bytes], list[Drop]]:

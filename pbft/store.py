@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from pbft.core.effects import Diverged
 from pbft.core.records import AnyRecord
 from pbft.journal import Rotten
 
@@ -30,6 +31,10 @@ class Store(Protocol):
         """What was found since the last call to have rotted where it lies."""
         ...
 
+    def set_aside(self, divergence: Diverged) -> None:
+        """Keep what was appended so far where the repair does not reach it, for `pbft diverged`:
+        once, and where that is cheap. Nothing depends on it, and nothing waits for it."""
+
 
 class MemoryStore:
     """Keeps nothing: a process that ends has forgotten its votes. Its replica may start once in
@@ -51,3 +56,6 @@ class MemoryStore:
     def rotten(self) -> Rotten:
         """Nothing: it keeps nothing."""
         return Rotten()
+
+    def set_aside(self, divergence: Diverged) -> None:
+        """There is nothing to keep."""

@@ -16,7 +16,7 @@ import pytest
 from pbft.client import Client
 from pbft.cluster import replica_name
 from pbft.core.authentication import Authentication
-from pbft.core.effects import Send
+from pbft.core.effects import Diverged, Send
 from pbft.core.ids import ReplicaId
 from pbft.core.records import AnyRecord
 from pbft.core.replica import Replica
@@ -78,6 +78,9 @@ class Watched:
 
     def rotten(self) -> Rotten:
         return self._store.rotten()
+
+    def set_aside(self, divergence: Diverged) -> None:
+        self._store.set_aside(divergence)
 
     def look(self) -> None:
         """Tell what is durable by now, in order."""

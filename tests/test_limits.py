@@ -10,11 +10,13 @@ from pbft import (
     client,
     client_room,
     door,
+    evidence,
     node,
     nuisances,
     outbox,
     recording,
     scrub,
+    sqlite_copy,
     sqlite_store,
 )
 from pbft.core import ids, messages, replica
@@ -29,6 +31,7 @@ from pbft.core.protocol import (
 )
 from pbft.core.state import checkpoints, peers, replica_state, requests
 from pbft.crypto.link_state import LinkLimits
+from pbft.forensics import statements
 from pbft.services import sql_costs, sql_tables
 from pbft.testing import planfiles, shrinking
 from pbft.testing.timeline import describing, story
@@ -40,7 +43,7 @@ TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
     *(client, client_room, attributes, events, hosting, sql_costs, sql_tables),
-    *(door, ids, messages),
+    *(door, evidence, ids, messages, sqlite_copy, statements),
     *(recording, planfiles, shrinking, pictures, describing, story),
     *(node, nuisances, outbox, scrub, sqlite_store, bulk, endpoint, reassembly, udp, replica),
     *(execution, ordering, recovery, references, retransmission, state_transfer),

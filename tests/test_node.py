@@ -12,7 +12,7 @@ import pytest
 
 from pbft import outbox
 from pbft.client import Client
-from pbft.core.effects import Effects, Send
+from pbft.core.effects import Diverged, Effects, Send
 from pbft.core.errors import ConfigurationError, ForgottenVotesError, StorageError
 from pbft.core.ids import Instant, Packet
 from pbft.core.messages import AnyMessage
@@ -194,6 +194,9 @@ class SlowStore:
 
     def rotten(self) -> Rotten:
         return Rotten()
+
+    def set_aside(self, divergence: Diverged) -> None:
+        self._diary.entries.append("kept")
 
     def sync(self) -> None:
         """What has been held longest is durable."""

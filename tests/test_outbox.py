@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pbft import outbox
-from pbft.core.effects import Effects, EnteredView
+from pbft.core.effects import Diverged, Effects, EnteredView
 from pbft.core.errors import StorageError
 from pbft.core.records import AnyRecord, Began
 from pbft.journal import Rotten
@@ -22,6 +22,7 @@ class HandStore:
     def __init__(self) -> None:
         self.unsynced_bytes = 0
         self.asked: list[asyncio.Future[None]] = []
+        self.kept: list[tuple[Diverged, int]] = []
 
     def load(self) -> Sequence[AnyRecord]:
         return ()
@@ -32,6 +33,9 @@ class HandStore:
 
     def rotten(self) -> Rotten:
         return Rotten()
+
+    def set_aside(self, divergence: Diverged) -> None:
+        self.kept.append((divergence, len(self.asked)))
 
 
 class Bench:
@@ -58,6 +62,19 @@ def bench(main: Callable[[Bench], Coroutine[Any, Any, None]]) -> None:
         await main(Bench())
 
     asyncio.run(run())
+
+
+def test_what_a_divergence_leaves_is_kept_before_later_records() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.turn(1, records=True)
+        found = Diverged(8, bytes(32), bytes(32))
+        bench.outbox.put(Effects(records=[Began()], events=[found]))
+        bench.turn(3, records=True)
+        assert bench.store.kept == [(found, 2)]
+        assert len(bench.store.asked) == 3
+
+    asyncio.run(main())
 
 
 @pytest.mark.scenario(

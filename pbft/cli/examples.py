@@ -21,6 +21,8 @@ EXAMPLES: dict[str, str] = {
     "demo": "pbft demo --byzantine silent --requests 100 --json",
     "bench": "pbft bench --clients 4 --outstanding 25 --seconds 2 --json",
     "determinism": "pbft determinism pbft.services.counters:Counters --operations 50",
+    "diverged": "pbft diverged mycluster",
+    "audit": "pbft audit mycluster",
     "verify-receipt": "pbft verify-receipt receipt.json --cluster mycluster",
     "campaign": "pbft campaign run --seeds 4 --controls 2 --progress part.jsonl",
     "campaign run": "pbft campaign run --seeds 4 --controls 2 --shard 1/2 --progress one.jsonl",

@@ -25,7 +25,16 @@ OK, FAILED, MISUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 
 COMMANDS = (
     *("init", "admit", "replica", "recover", "up", "status", "kv", "demo", "bench", "simulate"),
-    *("campaign", "replay", "shrink", "timeline", "determinism", "verify-receipt"),
+    *(
+        "campaign",
+        "replay",
+        "shrink",
+        "timeline",
+        "determinism",
+        "diverged",
+        "audit",
+        "verify-receipt",
+    ),
 )
 
 

@@ -31,6 +31,13 @@ class Executed(Struct, frozen=True):
     operations: int
 
 
+class Committed(Struct, frozen=True):
+    """One sequence number is decided, by a PRE-PREPARE and q COMMITs: an audit begins with them."""
+
+    sequence: SequenceNumber
+    certificate: tuple[bytes, ...]
+
+
 class ViewChangeStarted(Struct, frozen=True):
     view: View
     reason: str
@@ -80,6 +87,7 @@ class Forgotten(Struct, frozen=True):
 
 Event: TypeAlias = (
     Executed
+    | Committed
     | ViewChangeStarted
     | EnteredView
     | BecameStable

@@ -63,6 +63,7 @@ class Checkers:
         self._commits: dict[ReplicaId, dict[SequenceNumber, int]] = {}
         """The view of each replica's last COMMIT for a number."""
         self._oracle = oracle
+        self.judge = oracle.authentication
 
     def complain(self, text: str) -> None:
         """Keep the first few."""

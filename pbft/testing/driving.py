@@ -117,6 +117,8 @@ class Driving:
         host.disk.sync(pending.transaction)
         for record in effects.records:
             self._durable(host, record)
+        for observer in self._stage.observers:
+            observer.released(self._stage.now, host, effects)
         if stopped(host, Boundary.SYNCED, pending.kinds):
             return
         if not all(self._leaves(host, send) for send in effects.messages):

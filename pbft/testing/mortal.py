@@ -11,7 +11,7 @@ that nothing beyond it leaves; the replica dies once what is left has been made 
 import asyncio
 from collections.abc import Callable, Sequence
 
-from pbft.core.effects import Effects, Send
+from pbft.core.effects import Diverged, Effects, Send
 from pbft.core.ids import Instant, Packet
 from pbft.core.records import AnyRecord
 from pbft.core.status import ReplicaStatus
@@ -55,6 +55,10 @@ class Mortal:
     def rotten(self) -> Rotten:
         """As the store's."""
         return self._store.rotten()
+
+    def set_aside(self, divergence: Diverged) -> None:
+        """As the store does."""
+        self._store.set_aside(divergence)
 
     # -- as a replica -------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ class NewViewOracle:
 
     def __init__(self, config: Configuration, authentication: Authentication) -> None:
         self._config = config
-        self._authentication = authentication
+        self.authentication = authentication
 
     def complaint(self, raw: bytes) -> str | None:
         """What is wrong with it, or none."""
@@ -105,4 +105,4 @@ class NewViewOracle:
 
     def _read(self, raw: bytes) -> Signable | None:
         message = decode_signed(raw)
-        return message if self._authentication.authentic(message, raw) else None
+        return message if self.authentication.authentic(message, raw) else None

@@ -38,6 +38,9 @@ class Observer:
     def durable(self, now: int, host: Host, record: AnyRecord) -> None:
         """A record reached the disk."""
 
+    def released(self, now: int, host: Host, effects: Effects) -> None:
+        """What a turn has recorded is durable: what it says may leave, and is reported."""
+
     def completed(self, now: int, client: str, call: int) -> None:
         """A correct client has its answer."""
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from pbft import Client
+from pbft.cli.main import main
 from pbft.core.status import ReplicaStatus
 from pbft.testing.cluster.account import Account, Worker, until_level
 from pbft.testing.cluster.mesh import MeshCluster
@@ -115,6 +116,11 @@ class Scene:
         assert self.answered > 0
         await self.level()
         self.mesh.check()
+
+    def accuse_nobody(self) -> None:
+        """Whatever was cut, killed or slow: nothing that anybody kept convicts anybody (AC6)."""
+        homes = [str(self.mesh.home(each)) for each in EVERYBODY]
+        assert main(["audit", *homes, "--cluster", str(self.mesh.directory)]) == 0
 
 
 @asynccontextmanager

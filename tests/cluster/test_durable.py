@@ -57,6 +57,7 @@ def test_all_replicas_killed_in_the_middle_of_a_view_change(
                 now.mesh.start()
                 await now.answers(10)
             await now.end_well()
+            now.accuse_nobody()
 
     asyncio.run(main())
 

@@ -37,6 +37,7 @@ def test_partitions_two_and_two(tmp_path: Path) -> None:
                 now.mesh.heal()
                 await now.answers(20)
             await now.end_well()
+            now.accuse_nobody()
 
     asyncio.run(main())
 

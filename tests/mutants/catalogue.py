@@ -1442,6 +1442,78 @@ SERVICES = (
     ),
 )
 
+FORENSICS = "pbft/forensics"
+RULES = "tests/forensics/test_rules.py"
+VERDICT = "tests/forensics/test_verdict.py"
+
+ACCOUNTS = (
+    mutant(
+        "AC1",
+        "a statement counts whoever signed it",
+        f"{FORENSICS}/statements.py",
+        "if isinstance(message, Request) or not self._authentication.authentic(message, data):",
+        "if isinstance(message, Request):",
+        f"{RULES}::test_what_somebody_else_signed_in_its_name_is_refused",
+    ),
+    mutant(
+        "AC2",
+        "two votes in one view convict nobody",
+        f"{FORENSICS}/rules.py",
+        "if _digest(one) != _digest(other):",
+        "if False:",
+        f"{VERDICT}::test_ac2_two_certificates_of_one_view_convict_f_plus_1_by_themselves",
+    ),
+    mutant(
+        "AC2",
+        "junk hides a fork",
+        f"{FORENSICS}/statements.py",
+        "for each in versions if type(each.message) is type(said.message)]",
+        "for each in versions]",
+        f"{VERDICT}::test_junk_votes_do_not_hide_a_fork",
+    ),
+    mutant(
+        "AC3",
+        "a commit may be hidden behind a certificate of an earlier view",
+        f"{FORENSICS}/rules.py",
+        "if known is None or known.view < commit.view:",
+        "if known is None:",
+        f"{RULES}::test_ac3_a_commit_that_a_later_view_change_does_not_own_up_to",
+    ),
+    mutant(
+        "AC3",
+        "a commit below the checkpoint has to be owned up to",
+        f"{FORENSICS}/rules.py",
+        "if commit.view >= moved.view or commit.sequence <= moved.low_watermark:",
+        "if commit.view >= moved.view:",
+        f"{RULES}::test_a_view_change_that_owns_up_or_need_not",
+    ),
+    mutant(
+        "AC3",
+        "what is inside a view change does not count",
+        f"{FORENSICS}/statements.py",
+        "self._look_inside(message)",
+        "pass",
+        f"{VERDICT}::test_a_statement_inside_another_counts_as_one",
+    ),
+    mutant(
+        "T35",
+        "who recovered is accused of what it cannot remember",
+        f"{FORENSICS}/rules.py",
+        "if abs(_stable(one) - _stable(other)) < book.config.window:",
+        "if True:",
+        f"{RULES}::test_who_recovered_moved_a_window_since_and_is_not_accused",
+    ),
+    mutant(
+        "T54",
+        "a diverged replica keeps nothing of what it had",
+        "pbft/outbox.py",
+        "self._store.set_aside(event)",
+        "pass",
+        "tests/test_outbox.py::test_what_a_divergence_leaves_is_kept_before_later_records",
+    ),
+)
+
 MUTANTS: tuple[Mutant, ...] = (
-    TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS + ATTACKS + SERVICES
+    *(TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS),
+    *(ATTACKS + SERVICES + ACCOUNTS),
 )

@@ -111,3 +111,9 @@ class Text(Base):
     @command
     def fail(self, name: str) -> None:
         raise ValueError(f"{object()} does not know {name}")
+
+
+class Teams(Base):
+    @command
+    def join(self, team: str, names: list[str]) -> None:
+        self.entries[team] = ",".join({*names})

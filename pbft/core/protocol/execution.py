@@ -45,7 +45,7 @@ def execute(state: ReplicaState, turn: Turn) -> bool:
         body = state.log.bodies.get(slot.decision.pre_prepare.message.digest)
         if body is None:
             return acted
-        _run(state, turn, slot.sequence, body)
+        run(state, turn, slot.sequence, body)
         state.log.touched[slot.sequence] = None
         acted = True
     return acted
@@ -62,7 +62,8 @@ def _boundary_waits(state: ReplicaState) -> bool:
     )
 
 
-def _run(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) -> None:
+def run(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) -> None:
+    """Let one batch take effect: what it gives depends on the replicated state and on it alone."""
     if body.requests:
         state.sessions.time = max(state.sessions.time + 1, body.time)
     executed: list[RequestKey] = []

@@ -6,7 +6,7 @@ h < n <= h + L; up to h + 2L messages are stored, since the checkpoint that move
 be in the same burst (T47).
 """
 
-from pbft.core.effects import Evidence
+from pbft.core.effects import Committed, Evidence
 from pbft.core.ids import ClientId, Principal, ReplicaId, RequestKey, View
 from pbft.core.messages import (
     Batch,
@@ -118,15 +118,10 @@ def on_decided(state: ReplicaState, turn: Turn, peer: Principal, decided: Decide
         return
     slot = state.log.slot(sequence)
     if slot.pre_prepare is not None:
-        _compare(
-            state,
-            turn,
-            "conflicting pre-prepares",
-            slot.pre_prepare,
-            decided.pre_prepare,
-        )
+        _compare(state, turn, "conflicting pre-prepares", slot.pre_prepare, decided.pre_prepare)
     if slot.decision is None:
         slot.decision = DecisionProof(decided.pre_prepare, decided.commits)
+        turn.event(Committed(sequence, (decided.pre_prepare.raw, *decided.commits)))
     if slot.decision.pre_prepare.message.digest == decided.body.digest:
         references.keep(state, decided.body, sequence)
     state.log.touched[sequence] = None
@@ -179,16 +174,8 @@ def _compare(
     second: "Signed[PrePrepare] | Signed[Prepare] | Signed[Commit]",
 ) -> None:
     """Two different statements of one signer about one (view, number) convict it (EQ1, EQ7)."""
-    same_place = (
-        first.message.view,
-        first.message.sequence,
-        first.message.replica,
-    ) == (
-        second.message.view,
-        second.message.sequence,
-        second.message.replica,
-    )
-    if not same_place or first.message.digest == second.message.digest:
+    places = {(each.view, each.sequence, each.replica) for each in (first.message, second.message)}
+    if len(places) > 1 or first.message.digest == second.message.digest:
         return
     evidence = Evidence(kind, first.message.replica, (first.raw, second.raw))
     if state.keep_evidence(evidence):
@@ -343,6 +330,7 @@ def decide(state: ReplicaState, turn: Turn) -> bool:
         if len(commits) >= state.config.quorum:
             chosen = tuple(vote.raw for vote in commits[: state.config.quorum])
             slot.decision = DecisionProof(pp, chosen)
+            turn.event(Committed(sequence, (pp.raw, *chosen)))
             acted = True
     return acted
 

@@ -39,7 +39,8 @@ class ProcessCluster:
     kill also loses what was not synced (`pbft.testing.cluster.bad_disk`). What the replicas print
     goes to replica-N.log in the directory. `admits`: how many guests each client may let in.
     `record`: a directory in which replicas, those with `power_cuts` apart, write what they hear and
-    say (`pbft.recorder`). Raises `ConfigurationError`.
+    say (`pbft.recorder`). `environments`: what is set beside our environment for some of them.
+    Raises `ConfigurationError`.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ProcessCluster:
         service: str = KEY_VALUE,
         admits: int = 0,
         record: Path | None = None,
+        environments: Mapping[ReplicaId, Mapping[str, str]] | None = None,
     ) -> None:
         self.directory = directory
         cluster, identities = Cluster.create(
@@ -70,6 +72,7 @@ class ProcessCluster:
         self.cluster = cluster
         self._power_cuts = power_cuts
         self._record = record
+        self._environments = environments or {}
         self._processes = Processes(logs=directory)
 
     def __enter__(self) -> Self:
@@ -100,7 +103,7 @@ class ProcessCluster:
         if self._record is not None and not (self._power_cuts and behaviour is None):
             file = recording_path(self._record, replica)
             arguments += ["--record", str(file)] if behaviour is None else [str(file)]
-        self._processes.start(replica, arguments)
+        self._processes.start(replica, arguments, self._environments.get(replica))
 
     def home(self, replica: ReplicaId) -> Path:
         """The directory that this replica loads."""

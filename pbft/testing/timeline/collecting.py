@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from pbft.core.effects import EnteredView, Event, ViewChangeStarted
+from pbft.core.effects import Committed, EnteredView, Event, ViewChangeStarted
 from pbft.core.ids import Principal
 from pbft.testing.timeline import describing
 from pbft.testing.timeline.recording import (
@@ -90,6 +90,8 @@ class Collector:
 
     def event(self, who: Principal, at: int, found: Event) -> None:
         """An event of a replica, which may begin another span of its lane."""
+        if isinstance(found, Committed):
+            return  # its execution is what is seen
         kind, text = describing.event(found)
         self.mark(who, at, kind, text)
         if isinstance(found, EnteredView):

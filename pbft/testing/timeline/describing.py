@@ -7,6 +7,7 @@ import msgspec
 
 from pbft.core.effects import (
     BecameStable,
+    Committed,
     Damaged,
     Diverged,
     EnteredView,
@@ -196,6 +197,8 @@ def event(found: Event) -> tuple[str, str]:
         case Executed(sequence, digest, requests):
             keys = ", ".join(f"{client} {timestamp}" for client, timestamp in requests[:MAX_ITEMS])
             return "executed", f"executed {sequence}: {_value(digest)} ({keys or 'no request'})"
+        case Committed(sequence):
+            return "decided", f"has the commit certificate of {sequence}"
         case ViewChangeStarted(view, reason):
             return "leaving", f"leaves for view {view}: {reason}"
         case EnteredView(view):
