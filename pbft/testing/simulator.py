@@ -6,6 +6,7 @@ and events at one time happen in the order in which they were made. One seed giv
 
 import hashlib
 import heapq
+import random
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence

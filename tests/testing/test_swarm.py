@@ -22,7 +22,7 @@ def test_a_seed_is_one_plan_and_plain_data() -> None:
 
 def test_at_most_f_are_faulty_in_any_way() -> None:
     for plan in PLANS:
-        broken = {each.replica for each in (*plan.damages, *plan.losses)}
+        broken = {each.replica for each in plan.damages} | {each.replica for each in plan.losses}
         assert not broken & plan.traitors.keys()
         assert len(broken) + len(plan.traitors) <= plan.config.f
         assert plan.attacks.keys() == plan.traitors.keys()

@@ -81,23 +81,25 @@ def _attack(rng: random.Random, n: int, us: ReplicaId, timeout_ns: int) -> Attac
         kinds = rng.choice(((), (), *KINDS[1:]))
     others = [r for r in range(n) if r != us]
     some = rng.sample(others, rng.randrange(1, len(others))) if rng.random() < 0.5 else []
-    return Attack(act, Target(kinds, tuple(sorted(some)), **_limits(rng)))
+    return Attack(act, _limited(rng, kinds, tuple(sorted(some))))
 
 
-def _limits(rng: random.Random) -> dict[str, object]:
+def _limited(rng: random.Random, kinds: tuple[str, ...], to: tuple[ReplicaId, ...]) -> Target:
     """When: mostly always; else in some views, for some numbers, for a while, by chance."""
-    limits: dict[str, object] = {"chance": rng.choice((1.0, 1.0, 0.5, 0.1))}
+    chance = rng.choice((1.0, 1.0, 0.5, 0.1))
     match rng.randrange(8):
         case 0:
             first = rng.randrange(3)
-            limits["views"] = (first, first + rng.choice((1, 2, 100)))
+            return Target(kinds, to, views=(first, first + rng.choice((1, 2, 100))), chance=chance)
         case 1:
             first = rng.randrange(1, 20)
-            limits["numbers"] = (first, first + rng.choice((1, 4, 16)))
+            numbers = (first, first + rng.choice((1, 4, 16)))
+            return Target(kinds, to, numbers=numbers, chance=chance)
         case 2:
             begin = rng.randrange(4 * SECOND)
-            limits["times"] = (begin, begin + rng.randrange(SECOND // 4, 4 * SECOND))
-    return limits
+            times = (begin, begin + rng.randrange(SECOND // 4, 4 * SECOND))
+            return Target(kinds, to, times=times, chance=chance)
+    return Target(kinds, to, chance=chance)
 
 
 def _act(rng: random.Random, timeout_ns: int) -> AnyAct:
