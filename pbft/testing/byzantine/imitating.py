@@ -1,7 +1,7 @@
 """A named behaviour as one part of a traitor."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pbft.core.effects import Send
 from pbft.core.ids import Instant, Packet
@@ -63,16 +63,17 @@ class Imitating(Part):
         self._model.saw(packets)
 
     def change(self, send: Send, now: Instant) -> Iterable[Send]:
-        return self._counted(self._model.bend(send, now))
+        return self._counted(lambda: self._model.bend(send, now))
 
     def extra(self, now: Instant) -> Iterable[Send]:
         if not self.on_time(now.monotonic):
             return ()
-        sends = self._counted(self._model.extra(now))
+        sends = self._counted(lambda: self._model.extra(now))
         self.due = getattr(self._model, "due", None)
         return sends
 
-    def _counted(self, sends: Iterable[Send]) -> list[Send]:
-        before, made = self._model.acted, list(sends)
+    def _counted(self, sends: Callable[[], Iterable[Send]]) -> list[Send]:
+        before = self._model.acted
+        made = list(sends())
         self.traitor.acts[self.act.name] += self._model.acted - before
         return made
