@@ -28,21 +28,26 @@ class Rounds:
         self._numbers: dict[tuple[object, ...], int] = {}
 
     def of(self, message: AnyMessage) -> int | None:
-        """The round that a message belongs to, counted from 0; none where it is no step."""
+        """The round that a message belongs to, counted from 0, a new one where it is the first of
+        its step; none where it is no step."""
         if not isinstance(message, STEPS):
             return None
-        step = (type(message).__name__, *place(message))
-        return self._numbers.setdefault(step, len(self._numbers))
+        return self._numbers.setdefault(_step(message), len(self._numbers))
 
     def are_cut(
         self, cuts: tuple[RoundCut, ...], source: Principal, target: Principal, message: AnyMessage
     ) -> bool:
-        """Whether a cut stands between the two for this message."""
-        number = self.of(message)
+        """Whether a cut stands between the two for this message. What only a liar says is of no
+        round: it shall not shift the steps that are really taken."""
+        number = self._numbers.get(_step(message)) if isinstance(message, STEPS) else None
         return any(
             each.number == number and (source in each.group) != (target in each.group)
             for each in cuts
         )
+
+
+def _step(message: AnyMessage) -> tuple[object, ...]:
+    return (type(message).__name__, *place(message))
 
 
 def place(message: AnyMessage) -> tuple[int | None, int | None]:

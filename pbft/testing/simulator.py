@@ -196,8 +196,11 @@ class Simulation:
     ) -> list[int]:
         """When a message arrives on the link from node `begin` to node `end`."""
         if self._rounds_matter:
+            rounds = self.casting.rounds
+            if source not in self.plan.traitors:
+                rounds.of(send.message)
             cuts = self.plan.round_cuts if self.now < self.plan.gst_ns else ()
-            if self.casting.rounds.are_cut(cuts, source, target, send.message):
+            if rounds.are_cut(cuts, source, target, send.message):
                 self.faults["cut in a round"] += 1
                 return []
         arrivals = self._network.arrivals(begin, end, self.now)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from pbft.core.ids import SECOND
+from pbft.core.ids import MILLISECOND, SECOND
 from pbft.testing.byzantine.attacks import (
     AnyAct,
     Attack,
@@ -99,14 +99,28 @@ def test_chances_come_from_the_plan_and_stay_when_another_attack_goes() -> None:
     assert alone.trace_digest != other.trace_digest
 
 
+APART = SECOND + 3_700_000
+"""By then PREPAREs are on their way and no COMMIT is."""
+
+
 @pytest.mark.parametrize("form", Form, ids=lambda form: form.name)
-def test_forged_view_changes_and_new_views_are_refused(form: Form) -> None:
-    """The traitor leads view 1, to which its silence as a backup of view 0 has nothing to add."""
-    forged = Attack(Forge(form), Target(("ViewChange", "NewView")))
+def test_forged_view_changes_and_new_views_are_made_and_harm_nothing(form: Form) -> None:
+    """Three numbers are prepared and not committed when all are cut from each other; then replica 1
+    is away, so that the traitor leads view 2 and has seen what was said about view 1."""
+    forged = plan(Attack(Forge(form), Target(("ViewChange", "NewView"))), traitors=(2,))
     report = run(
         replace(
-            plan(forged, traitors=(1,)),
-            partitions=[Partition(SECOND, 2 * SECOND, frozenset({0}), one_way=False)],
+            forged,
+            config=replace(forged.config, pipeline=4, batch_max_requests=1),
+            delay_ns=2 * MILLISECOND,
+            disk_delay_ns=0,
+            gst_ns=8 * SECOND,
+            operations=3,
+            outbursts=[],
+            partitions=[
+                *(Partition(APART, 5 * SECOND // 2, frozenset({r}), False) for r in range(3)),
+                Partition(5 * SECOND // 2, 8 * SECOND, frozenset({1}), one_way=False),
+            ],
         )
     )
     assert report.view_changes > 0

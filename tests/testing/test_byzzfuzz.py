@@ -21,6 +21,8 @@ def test_a_round_is_a_step_in_the_order_of_first_sight() -> None:
 def test_a_cut_stands_between_its_groups_in_its_round_alone() -> None:
     rounds, cuts = Rounds(), (RoundCut(0, frozenset({0, 1})),)
     vote, later = Prepare(0, 1, DIGEST, 1), Commit(0, 1, DIGEST, 1)
+    assert not rounds.are_cut(cuts, 1, 2, vote)
+    assert [rounds.of(vote), rounds.of(later)] == [0, 1]
     assert rounds.are_cut(cuts, 1, 2, vote)
     assert rounds.are_cut(cuts, 2, 1, vote)
     assert not rounds.are_cut(cuts, 1, 0, vote)

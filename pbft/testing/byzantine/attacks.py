@@ -115,8 +115,8 @@ class Repeat(Act, frozen=True):
 
 
 class Fork(Act, frozen=True):
-    """From the first turn in `times` on, a second core with the same past and the same key speaks
-    to `group` and hears it, the first one speaks to all others. Colluders fork alike."""
+    """From the first turn in `times` with leave to vote on, a second core with the same past and
+    the same key speaks to `group` and hears it, the first to all others. Colluders fork alike."""
 
     group: tuple[ReplicaId, ...] = ()
 

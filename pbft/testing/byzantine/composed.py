@@ -93,6 +93,7 @@ class Composed(Behaviour):
 
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
         self._note(send.data)
+        self.ring.rounds.of(send.message)
         sends = [send]
         for part in self._parts:
             sends = [bent for each in sends for bent in part.bend(each, now)]
@@ -115,9 +116,12 @@ class Composed(Behaviour):
     # -- the second core --------------------------------------------------------------------------
 
     def _begin(self, now: Instant) -> None:
-        """A turn; the first one at which a fork is due makes it."""
+        """A turn; the first one at which a fork is due makes it. Not before the honest core has
+        leave to vote: the second one would never get it from its part of the cluster."""
         self.turn += 1
-        for each in self._forks if self._fork is None else ():
+        if self._fork is not None or not self._forks or not self.honest.status().voting:
+            return
+        for each in self._forks:
             on_time = within(now.monotonic, each.target.times)
             if isinstance(each.act, Fork) and on_time and within(self.turn, each.target.turns):
                 self._group = frozenset(each.act.group)

@@ -182,7 +182,8 @@ class Forger:
         )
 
     def _another(self, message: NewView) -> NewView:
-        """Valid, over other view changes than before where there are enough (EQ8)."""
+        """Valid, over other view changes than before (EQ8): of another sender where there are more
+        than a quorum, or of one of us who says now that it has prepared nothing."""
         known = {
             replica: raw for (view, replica), raw in self._changes.items() if view == message.view
         }
@@ -190,8 +191,10 @@ class Forger:
             inside = _decoded(raw)
             if isinstance(inside, ViewChange):
                 known.setdefault(inside.replica, raw)
+                if inside.replica in self._ring.replicas and inside.prepared:
+                    known[inside.replica] = self._sign(msgspec.structs.replace(inside, prepared=()))
         proven = [each for each in map(self._prove, known.values()) if each is not None]
-        if len(proven) <= self._ring.config.quorum:
+        if len(proven) < self._ring.config.quorum:
             return message
         chosen = self._rng.sample(proven, self._ring.config.quorum)
         order = [
@@ -199,6 +202,8 @@ class Forger:
             for sequence, digest in choose(chosen).digests.items()
         ]
         changes = tuple(each.signed.raw for each in chosen)
+        if set(changes) == set(message.view_changes):
+            return message
         return self._with_order(msgspec.structs.replace(message, view_changes=changes), order)
 
     def _prove(self, raw: bytes) -> ProvenViewChange | None:

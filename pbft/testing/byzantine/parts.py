@@ -19,7 +19,7 @@ from pbft.testing.byzantine.attacks import Attack, Target, within
 from pbft.testing.byzantine.colluding import Ring
 from pbft.testing.byzantine.forging import Forger
 from pbft.testing.byzantine.known import Known
-from pbft.testing.byzantine.mutating import Values, mutated
+from pbft.testing.byzantine.mutating import Values, about, mutated
 from pbft.testing.rounds import place
 
 
@@ -174,6 +174,8 @@ class Mutating(Part):
         changed = mutated(
             message, self.act.field, self.act.change, self.traitor.values, self.rng, config
         )
+        if changed == about(message):
+            return send
         if isinstance(message, Proposal):
             raw = self.traitor.ring.sign(changed, self.traitor.honest.number)  # type: ignore[arg-type]
             return self.say(send, Proposal(raw, message.batch))
@@ -186,11 +188,13 @@ class Forging(Part):
     def change(self, send: Send, now: Instant) -> Iterable[Send]:
         if not isinstance(send.message, ViewChange | NewView):
             return (send,)
-        forged = (self.traitor.forger.forged(send.message, self.act.form) for _ in send.to)
-        return [
-            self.say(Send((to,), b"", message), message)
-            for to, message in zip(send.to, forged, strict=True)
-        ]
+        return [self._forged(Send((to,), send.data, send.message)) for to in send.to]
+
+    def _forged(self, send: Send) -> Send:
+        if not isinstance(send.message, Signable):
+            return send
+        forged = self.traitor.forger.forged(send.message, self.act.form)
+        return send if forged == send.message else self.say(send, forged)
 
 
 class Repeating(Part):
