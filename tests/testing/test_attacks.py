@@ -28,6 +28,7 @@ from pbft.testing.byzantine.attacks import (
 from pbft.testing.byzantine.composed import COMPOSED
 from pbft.testing.byzantine.imitating import IMITATED
 from pbft.testing.plan import Partition, Plan, draw
+from pbft.testing.scripts import Outburst, Saying
 from pbft.testing.simulator import Report, run
 
 T = SECOND
@@ -156,3 +157,11 @@ def test_bounds_are_half_open_and_what_has_no_value_is_in_none() -> None:
         False,
     ]
     assert within(None, None)
+
+
+def test_what_others_garble_is_repeated_by_nobody_and_harms_no_traitor() -> None:
+    """A faulty client's damaged request comes in, and lies in the archive of what was seen."""
+    garbled = Saying((0, 1, 2, 3), 1, (b"",), flipped=67)
+    outbursts = [Outburst("mallory-0", SECOND + at * SECOND // 50, (garbled,)) for at in range(40)]
+    report = run(replace(plan(Attack(Repeat(3))), outbursts=outbursts))
+    assert made(report) > 0
