@@ -6,6 +6,7 @@ A step is what one kind of message says about one view and number: the PREPAREs 
 
 from dataclasses import dataclass
 
+from pbft.core.errors import DecodeError
 from pbft.core.ids import Principal, ReplicaId
 from pbft.core.messages import AnyMessage, Commit, NewView, Prepare, Proposal, ViewChange
 from pbft.core.wire import decode_signed
@@ -52,5 +53,10 @@ def _step(message: AnyMessage) -> tuple[object, ...]:
 
 def place(message: AnyMessage) -> tuple[int | None, int | None]:
     """The view and the sequence number that a message is about, where it has them."""
-    about = decode_signed(message.pre_prepare) if isinstance(message, Proposal) else message
+    about: AnyMessage | None = message
+    if isinstance(message, Proposal):
+        try:
+            about = decode_signed(message.pre_prepare)
+        except DecodeError:  # a liar's
+            about = None
     return getattr(about, "view", None), getattr(about, "sequence", None)

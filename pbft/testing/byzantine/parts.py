@@ -14,7 +14,7 @@ from pbft.core.effects import Send
 from pbft.core.ids import Instant, Packet, ReplicaId
 from pbft.core.messages import AnyMessage, NewView, Proposal, Signable, ViewChange
 from pbft.core.replica import Replica
-from pbft.core.wire import decode, encode_link
+from pbft.core.wire import encode_link
 from pbft.testing.byzantine.attacks import Attack, Target, within
 from pbft.testing.byzantine.colluding import Ring
 from pbft.testing.byzantine.forging import Forger
@@ -227,11 +227,10 @@ class Repeating(Part):
         seen = self.traitor.ring.seen
         if seen and self.rng.random() < 0.5:
             data = seen[self.rng.randrange(len(seen))]
-            message = decode(data)
-            return Send(to, data, message) if self.about(message) else None
-        return (
-            Send(to, (old := self.rng.choice(self._own)).data, old.message) if self._own else None
-        )
+            message = self.traitor.known.message(data)
+            return Send(to, data, message) if message and self.about(message) else None
+        old = self.rng.choice(self._own) if self._own else None
+        return Send(to, old.data, old.message) if old is not None else None
 
 
 class Ignoring(Part):
