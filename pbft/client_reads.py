@@ -39,7 +39,8 @@ class Reading:
 @dataclass(slots=True)
 class ReadOutcome:
     """`results` at sequence number `sequence`, or none: the read has to be ordered. `liars` named
-    other results for that number."""
+    other results for that number. Of a stale read it is the highest number that f others have
+    reached or passed with the same results: none that only liars name."""
 
     reading: Reading
     results: tuple[bytes, ...] | None = None
@@ -113,8 +114,10 @@ class Reads:
             if any(result[:1] == REFUSED for result in results):
                 return ReadOutcome(reading)
             liars = [r for r, (at, other) in said.items() if at == answer[0] and other != answer[1]]
-            newest = max(at for at, digest in said.values() if digest == answer[1])
-            return ReadOutcome(reading, results, newest, liars)
+            agreed = sorted(
+                (at for at, digest in said.values() if digest == answer[1]), reverse=True
+            )
+            return ReadOutcome(reading, results, agreed[self._config.f], liars)
         return None if silent and count + silent >= needed else ReadOutcome(reading)
 
     def expire(self, now: int) -> list[Reading]:

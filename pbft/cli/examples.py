@@ -32,4 +32,5 @@ EXAMPLES: dict[str, str] = {
     "replay": "pbft replay pbft-failures/seed-17-agreement-3fa2c81e.json --timeline run.html",
     "shrink": "pbft shrink pbft-failures/seed-17-agreement-3fa2c81e.json",
     "timeline": "pbft timeline recordings -o demo.html",
+    "scenario": "pbft scenario tests/scenarios/eq1-split-pre-prepare.scenario --transcript",
 }

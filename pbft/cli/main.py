@@ -25,16 +25,8 @@ OK, FAILED, MISUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 
 COMMANDS = (
     *("init", "admit", "replica", "recover", "up", "status", "kv", "demo", "bench", "simulate"),
-    *(
-        "campaign",
-        "replay",
-        "shrink",
-        "timeline",
-        "determinism",
-        "diverged",
-        "audit",
-        "verify-receipt",
-    ),
+    *("campaign", "replay", "shrink", "timeline", "determinism"),
+    *("diverged", "audit", "verify-receipt", "scenario"),
 )
 
 

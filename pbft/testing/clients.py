@@ -43,6 +43,8 @@ class Clients:
         self._signers = signers
         self._verifier = verifier
         self._alarms: set[tuple[str, int]] = set()
+        self._last: dict[ClientId, Send] = {}
+        """The last request of each correct client: anybody may have seen it."""
         scripts = (stage.plan.scripts or {}).items()
         self.workloads = {name: self._workload(name, script) for name, script in scripts}
 
@@ -60,15 +62,23 @@ class Clients:
 
     def _outburst(self, outburst: Outburst) -> None:
         self._stage.faults["faulty client"] += 1
+        helped = outburst.through in self._stage.plan.traitors
+        source = outburst.through if outburst.through is not None and helped else outburst.client
         for saying in outburst.says:
             send = self._said(outburst.client, saying)
-            self._signs(send)
-            self._stage.post(outburst.client, send)
+            if saying.names is None:
+                self._signs(send)
+            for _ in range(saying.times):
+                self._stage.post(source, send)
 
     def _said(self, client: ClientId, saying: Saying) -> Send:
+        repeated = self._last.get(saying.repeats or "")
+        if repeated is not None:
+            return Send(saying.to, repeated.data, repeated.message)
         cluster = self._stage.plan.config.cluster_id
         authentication = Authentication(cluster, self._signers[client], self._verifier)
-        signed = authentication.sign(Request(client, saying.timestamp, saying.operations))
+        name = saying.names or client
+        signed = authentication.sign(Request(name, saying.timestamp, saying.operations))
         raw = bytearray(signed.raw)
         if saying.flipped is not None:
             raw[saying.flipped] ^= 1
@@ -113,4 +123,6 @@ class Clients:
                 workload.read_at[completed.call] = completed.read_at
         for send in effects.messages:
             self._signs(send)
+            if isinstance(send.message, Request):
+                self._last[name] = send
             self._stage.post(name, send)

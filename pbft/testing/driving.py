@@ -33,7 +33,7 @@ class Stage(Protocol):
     @property
     def instant(self) -> Instant: ...
     def at(self, time: int, action: Callable[[], None]) -> None: ...
-    def post(self, source: Principal, send: Send) -> None: ...
+    def post(self, source: Principal, send: Send, node: Principal | None = None) -> None: ...
 
 
 class Driving:
@@ -142,7 +142,8 @@ class Driving:
             self._stage.checkers.sent(host.number, send)
         kinds = {type(send.message).__name__}
         for count, target in enumerate(send.to):
-            self._stage.post(host.number, Send((target,), send.data, send.message))
+            one = Send((target,), send.data, send.message)
+            self._stage.post(host.number, one, host.node)
             boundary = (Boundary.FIRST, Boundary.SECOND)[count : count + 1]
             if boundary and self._stage.misfortunes.stopped(host, boundary[0], kinds):
                 return False

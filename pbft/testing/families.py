@@ -6,11 +6,15 @@ that say nothing about it would say nothing about a defect.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from pbft.core.config import Configuration
 from pbft.core.quorum import quorum
+from pbft.testing.byzzfuzz import byzzfuzz, cells
 from pbft.testing.plan import Plan, draw
+from pbft.testing.swarm import swarm
+from pbft.testing.twins import count, twins
 
 FLAGGED_WITHIN = 100
 
@@ -75,11 +79,25 @@ def disagrees(judged: Judged) -> bool:
     return any(each.startswith("agreement") for each in judged.violations)
 
 
-FAMILIES: dict[str, Family] = {"seeds": Family(_seed, 10**6, drawn=True)}
+def _rounds(index: int) -> Plan:
+    """Each (d, c) in turn."""
+    every = cells()
+    d, c = every[index % len(every)]
+    return byzzfuzz(d, c, index // len(every))
+
+
+FAMILIES: dict[str, Family] = {
+    "seeds": Family(_seed, 10**6, drawn=True),
+    "swarm": Family(swarm, 10**6, drawn=True),
+    "twins": Family(twins, count()),
+    "byzzfuzz": Family(_rounds, 10**6),
+}
 
 CONTROLS: dict[str, Control] = {
     "f+1 traitors stop": Control(_silent, lambda judged: not judged.finished),
     "f+1 twins fork": Control(lambda index: draw(index, 4, 2), disagrees),
+    "f+1 twins, enumerated": Control(partial(twins, beyond=True), disagrees),
+    "a swarm in which too many fork": Control(partial(swarm, beyond=True), disagrees),
     "a quorum too small": Control(_lowered, lambda judged: bool(judged.violations)),
 }
 

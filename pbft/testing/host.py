@@ -33,8 +33,11 @@ class Host:
         correct: bool,
         disk: Disk,
         boot: Callable[[list[AnyRecord]], Driven],
+        node: int | None = None,
     ) -> None:
         self.number = number
+        self.node = number if node is None else node
+        """Where it is on the network: its number, or, of a twin's second copy, number + n."""
         self.correct = correct
         """Until its disk is damaged, too: from then on it is one of the f."""
         self.refused = False

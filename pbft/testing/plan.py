@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from pbft.core.config import Configuration
 from pbft.core.ids import MILLISECOND, SECOND, ClientId, ReplicaId
 from pbft.testing.byzantine import ADVERSARIES
+from pbft.testing.byzantine.attacks import Attack
 from pbft.testing.disk import Harm
 from pbft.testing.failpoints import POINTS, Stop
 from pbft.testing.losses import Loss
+from pbft.testing.rounds import RoundCut
 from pbft.testing.scripts import Outburst, Script, outbursts, script
 from pbft.testing.subjects import subject
 
@@ -26,12 +28,14 @@ FAST_READS_EVERY = 4
 """Every so many seeds, the cluster answers reads outside the order."""
 OUTBURSTS = 20
 """Of each faulty client."""
+TWIN = "twin"
+"""The name of a traitor that is its own code, run twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
     """From `begin` to `end`, links between the groups carry nothing; `one_way`: only from the
-    first group to the second."""
+    first group to the second. The second copy of a twin r counts as r + n."""
 
     begin: int
     end: int
@@ -67,6 +71,8 @@ class Plan:
     `core`: from `gst_ns` on only these replicas and the clients are well connected, and everything
     else stays as bad as it was, for ever. `power_cycle`: in the end the power fails everywhere, and
     everybody comes back and answers once more.
+    `attacks`: of each traitor named `composed`; a traitor named `twin` runs twice, by unmodified
+    code. `round_cuts` are partitions by step of the protocol in the place of time.
     """
 
     seed: int
@@ -94,6 +100,8 @@ class Plan:
     per_link: bool = False
     core: frozenset[ReplicaId] | None = None
     power_cycle: bool = False
+    attacks: dict[ReplicaId, tuple[Attack, ...]] = field(default_factory=dict)
+    round_cuts: tuple[RoundCut, ...] = ()
 
     def is_core(self, replica: ReplicaId) -> bool:
         """Whether the run ends only when this replica, if it is correct, has come along."""

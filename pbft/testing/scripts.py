@@ -33,21 +33,26 @@ class Script:
 @dataclass(frozen=True, slots=True)
 class Saying:
     """A request that a faulty client signs for some replicas; `flipped`: which byte is damaged
-    afterwards, if one is."""
+    afterwards, if one is. `times`: so often. `names`: another client, in whose name it signs.
+    `repeats`: the last request of that client goes out in the place of an own one."""
 
     to: tuple[ReplicaId, ...]
     timestamp: int
     operations: tuple[bytes, ...]
     flipped: int | None = None
+    times: int = 1
+    names: ClientId | None = None
+    repeats: ClientId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outburst:
-    """What a faulty client says at one time (ns)."""
+    """What a faulty client says at one time (ns); `through`: over the links of this traitor."""
 
     client: ClientId
     at: int
     says: tuple[Saying, ...]
+    through: ReplicaId | None = None
 
 
 def script(subject: Subject, rng: random.Random, count: int) -> Script:

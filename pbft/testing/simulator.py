@@ -14,18 +14,14 @@ from functools import partial
 
 from msgspec import Struct
 
-from pbft.core.authentication import Authentication, Ed25519Verifier, Signer, Verifier
+from pbft.core.authentication import Authentication
 from pbft.core.effects import Effects, EnteredView, Send
-from pbft.core.ids import SECOND, Instant, Packet, Principal, ReplicaId
-from pbft.core.records import AnyRecord, Began
-from pbft.core.replica import Replica
-from pbft.crypto.signing import SigningKey
-from pbft.testing.byzantine import ADVERSARIES, PACING, Behaviour, Twins
+from pbft.core.ids import SECOND, Instant, Packet, Principal, RequestKey
+from pbft.testing.casting import Casting
 from pbft.testing.checkers import Checkers
 from pbft.testing.clients import Clients
-from pbft.testing.disk import Disk
 from pbft.testing.driving import Driving
-from pbft.testing.host import Driven, Host
+from pbft.testing.host import Host
 from pbft.testing.misfortunes import Misfortunes
 from pbft.testing.network import Network
 from pbft.testing.new_view_oracle import NewViewOracle
@@ -34,7 +30,6 @@ from pbft.testing.oracles import every_oracle
 from pbft.testing.plan import Plan, draw, explicit, termination_bound_ns
 from pbft.testing.reference import check_answers
 from pbft.testing.subjects import subject
-from pbft.testing.tags import TagSigner, TagVerifier
 
 WALL = 1_700_000_000 * SECOND
 POWER_CUT_NS = SECOND // 10
@@ -91,59 +86,23 @@ class Simulation:
         self.observers: Sequence[Observer] = (self._traced, *observers)
         self._watchers: list[Observer] = []
         self._network = Network(plan)
-        self._signers, self._verifier = self._keys()
-        judge = Authentication(plan.config.cluster_id, self._signers[0], self._verifier)
+        attacks = [attack for each in plan.attacks.values() for attack in each]
+        self._rounds_matter = plan.round_cuts or any(each.target.rounds for each in attacks)
+        self.casting = cast = self.cast(plan)
+        judge = Authentication(plan.config.cluster_id, cast.signers[0], cast.verifier)
         self.checkers = Checkers(NewViewOracle(plan.config, judge))
-        self._ledger: dict[bytes, set[int]] = {}
-        self.hosts = [self._host(r) for r in range(plan.config.n)]
-        self.clients = Clients(self, self._signers, self._verifier)
+        self.hosts = cast.hosts()
+        self._places: dict[Principal, list[Host]] = {}
+        for host in self.hosts:
+            self._places.setdefault(host.number, []).append(host)
+        self.clients = Clients(self, cast.signers, cast.verifier)
         self.workloads = self.clients.workloads
         self.misfortunes = Misfortunes(self)
         self._driving = Driving(self)
 
-    # -- making it ------------------------------------------------------------------------------
-
-    def _keys(self) -> tuple[dict[Principal, Signer], Verifier]:
-        principals: list[Principal] = [*range(self.plan.config.n), *(self.plan.scripts or ())]
-        principals += dict.fromkeys(each.client for each in self.plan.outbursts or ())
-        rng = random.Random(f"keys {self.plan.seed}")
-        seeds = {principal: rng.randbytes(32) for principal in principals}
-        if self.plan.real_keys:
-            keys = {principal: SigningKey(seed) for principal, seed in seeds.items()}
-            signers: dict[Principal, Signer] = dict(keys)
-            return signers, Ed25519Verifier({p: key.public for p, key in keys.items()})
-        return {p: TagSigner(seed) for p, seed in seeds.items()}, TagVerifier(seeds)
-
-    def _host(self, number: ReplicaId) -> Host:
-        correct = number not in self.plan.traitors
-
-        def boot(records: list[AnyRecord]) -> Driven:
-            if self.plan.twins and not correct:
-                copies = (self._core(number, [Began()]), self._core(number, [Began()]))
-                return Twins(copies, self._sides(), self._ledger)
-            honest = self._core(number, records)
-            if correct:
-                return honest
-            return {**ADVERSARIES, **PACING}[self.plan.traitors[number]](honest)
-
-        disk = Disk(random.Random(f"disk {number} {self.plan.seed}"))
-        return Host(number, correct, disk, boot)
-
-    def _core(self, number: ReplicaId, records: list[AnyRecord]) -> Replica:
-        return Replica(
-            self.plan.config,
-            number,
-            signer=self._signers[number],
-            verifier=self._verifier,
-            service=self.subject.make(),
-            records=records,
-            now=self.instant,
-        )
-
-    def _sides(self) -> dict[ReplicaId, int]:
-        """Which side of a fork each correct replica is on."""
-        correct = [r for r in range(self.plan.config.n) if r not in self.plan.traitors]
-        return {replica: index % 2 for index, replica in enumerate(correct)}
+    def cast(self, plan: Plan) -> Casting:
+        """Who plays whom."""
+        return Casting(plan, self.subject, lambda: self.instant, self._made_up)
 
     @property
     def instant(self) -> Instant:
@@ -223,20 +182,40 @@ class Simulation:
 
     # -- the network ----------------------------------------------------------------------------
 
-    def post(self, source: Principal, send: Send) -> None:
-        """Put a message on the links to its receivers."""
+    def post(self, source: Principal, send: Send, node: Principal | None = None) -> None:
+        """Put a message on the links to its receivers; `node`: from which copy of a twin."""
+        begin = source if node is None else node
         for target in send.to:
             packet = Packet(source, send.data)
-            arrivals = self._network.arrivals(source, target, self.now)
-            for observer in self._watchers:
-                one = Send((target,), send.data, send.message)
-                observer.posted(self.now, source, one, arrivals)
-            for when in arrivals:
-                if isinstance(target, int):
-                    host = self.hosts[target]
+            for host in self._places.get(target, ()):
+                for when in self._arrivals(source, begin, target, host.node, send):
                     self.at(when, lambda h=host, p=packet: self._driving.arrive(h, p))  # type: ignore[misc]
-                elif target in self.workloads:
+            if not isinstance(target, int):
+                arrivals = self._arrivals(source, begin, target, target, send)
+                for when in arrivals if target in self.workloads else ():
                     self.at(when, lambda t=target, p=packet: self.clients.arrive(t, [p]))  # type: ignore[misc]
+
+    def _arrivals(
+        self, source: Principal, begin: Principal, target: Principal, end: Principal, send: Send
+    ) -> list[int]:
+        """When a message arrives on the link from node `begin` to node `end`."""
+        if self._rounds_matter:
+            rounds = self.casting.rounds
+            if source not in self.plan.traitors:
+                rounds.of(send.message)
+            cuts = self.plan.round_cuts if self.now < self.plan.gst_ns else ()
+            if rounds.are_cut(cuts, source, target, send.message):
+                self.faults["cut in a round"] += 1
+                return []
+        arrivals = self._network.arrivals(begin, end, self.now)
+        for observer in self._watchers:
+            one = Send((target,), send.data, send.message)
+            observer.posted(self.now, source, one, arrivals)
+        return arrivals
+
+    def _made_up(self, key: RequestKey) -> None:
+        """A traitor has made a request with a faulty client's key."""
+        self.checkers.signed_by_clients.add(key)
 
     # -- judging it -----------------------------------------------------------------------------
 
@@ -277,9 +256,8 @@ class Simulation:
         self.faults["cut by partition"] = self._network.cut
         self.faults["named request"] = len(self.checkers.large)
         for host in self.hosts:
-            if isinstance(host.replica, Behaviour | Twins):
-                name = "twins" if self.plan.twins else self.plan.traitors[host.number]
-                self.faults[f"attack: {name}"] += host.replica.acted
+            for name, count in self.casting.attacks(host):
+                self.faults[f"attack: {name}"] += count
 
 
 def simulate(seed: int, replicas: int = 4, traitors: int | None = None) -> Report:

@@ -198,6 +198,21 @@ def test_t32_equal_results_at_different_sequence_numbers_are_no_answer() -> None
     assert request.operations == (b"read",)
 
 
+@pytest.mark.parametrize("lie", [0, 99])
+def test_the_sequence_number_of_a_read_is_what_the_quorum_named_whatever_a_liar_adds(
+    lie: int,
+) -> None:
+    """The liar answers with the true results, and digests come before whoever sends them whole."""
+    client = session()
+    begin(client, b"read")
+    digest = results_digest((b"\0x",))
+    packets = [
+        Packet(r, encode_link(ReadReply(FIRST, 1, at, digest, r))) for r, at in ((0, lie), (1, 7))
+    ]
+    effects = receive(client, *packets, said(2, 7, b"\0x"), said(3, 7, b"\0x"))
+    assert [each.read_at for each in effects.completed] == [7]
+
+
 @pytest.mark.scenario("T32")
 def test_t32_with_fast_reads_an_ordered_call_waits_for_q_replies() -> None:
     """W accepted on {R0*, R1} alone, and {R0*, R2, R3} would still give the old value."""
@@ -289,7 +304,7 @@ def test_a_stale_read_needs_no_fast_reads_and_f_plus_1_that_agree() -> None:
     assert isinstance(sent.message, Read)
     assert sent.message.stale
     effects = client.receive([said(0, 7, b"\0x"), said(1, 9, b"\0x")], at(1))
-    assert [(each.result, each.read_at) for each in effects.completed] == [(b"\0x", 9)]
+    assert [(each.result, each.read_at) for each in effects.completed] == [(b"\0x", 7)]
 
 
 def test_stale_answers_that_differ_are_ordered() -> None:

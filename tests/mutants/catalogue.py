@@ -581,8 +581,8 @@ STATE = (
         "T30",
         "only the floor is remembered",
         f"{CORE}/state/sessions.py",
-        "key[1] > session.floor and key[1] not in session.answers",
-        "key[1] > session.floor",
+        "key[1] > self.floor(key[0]) and self.answer(key) is None",
+        "key[1] > self.floor(key[0])",
         "tests/core/state/test_sessions.py",
     ),
     mutant(
@@ -923,6 +923,15 @@ STATE = (
         "if len(sizes) >= per_client or sum(sizes.values()) + size > max_bytes:",
         "if False:",
         f"{S}::test_t55_a_clients_waiting_requests_are_bounded",
+    ),
+    mutant(
+        "T55",
+        "a session that has not begun has no floor",
+        f"{CORE}/state/sessions.py",
+        "return key[1] > self.floor(key[0]) and self.answer(key) is None",
+        "return key[0] not in self.table or (\n"
+        "            key[1] > self.floor(key[0]) and self.answer(key) is None\n        )",
+        f"{S}::test_t55_a_timestamp_that_no_session_will_ever_admit_does_not_wait",
     ),
     mutant(
         "T42",

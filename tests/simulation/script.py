@@ -7,7 +7,6 @@ A rule sees every message, receiver by receiver, and says how long it is held ba
 all, `LOST` for ever. What correct replicas did is in `happened`, with its time.
 """
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -20,7 +19,7 @@ from pbft.core.records import AnyRecord
 from pbft.core.replica import Replica
 from pbft.core.wire import decode_signed
 from pbft.testing.byzantine import Maker
-from pbft.testing.disk import Disk
+from pbft.testing.casting import Casting
 from pbft.testing.host import Driven, Host
 from pbft.testing.plan import Plan, draw
 from pbft.testing.simulator import Report, Simulation
@@ -74,6 +73,30 @@ def place(message: AnyMessage) -> tuple[int, int]:
     return getattr(inner, "view", 0), getattr(inner, "sequence", 0)
 
 
+class _Scripted(Casting):
+    """Traitors, and parameters, that the script has."""
+
+    def __init__(self, script: "Script", plan: Plan) -> None:
+        self._script = script
+        super().__init__(plan, script.subject, lambda: script.instant, lambda key: None)
+
+    def _driven(self, number: ReplicaId, records: list[AnyRecord]) -> Driven:
+        maker = self._script.makers.get(number)
+        if maker is None:
+            return super()._driven(number, records)
+        return maker(self._core(number, records))
+
+    def _core(self, number: ReplicaId, records: list[AnyRecord]) -> Replica:
+        config = self._script.configs.get(number)
+        if config is None:
+            return super()._core(number, records)
+        shared, self.plan = self.plan, replace(self.plan, config=config)
+        try:
+            return super()._core(number, records)
+        finally:
+            self.plan = shared
+
+
 class Script(Simulation):
     """`configs`: where a replica's parameters are its own."""
 
@@ -85,9 +108,9 @@ class Script(Simulation):
         network: Rule | None = None,
         configs: Mapping[ReplicaId, Configuration] | None = None,
     ) -> None:
-        self._makers = dict(traitors or {})
+        self.makers = dict(traitors or {})
+        self.configs = dict(configs or {})
         self._rule = network
-        self._configs = dict(configs or {})
         self.happened: list[tuple[int, ReplicaId, Event]] = []
         self.sent_bytes: dict[Principal, int] = {}
         if traitors is not None:
@@ -100,27 +123,10 @@ class Script(Simulation):
         self.happened.append((self.now, replica, event))
         self._told(replica, event)
 
-    def _host(self, number: ReplicaId) -> Host:
-        maker = self._makers.get(number)
-        if maker is None:
-            return super()._host(number)
+    def cast(self, plan: Plan) -> Casting:
+        return _Scripted(self, plan)
 
-        def boot(records: list[AnyRecord]) -> Driven:
-            return maker(self._core(number, records))
-
-        return Host(number, False, Disk(random.Random(f"disk {number}")), boot)
-
-    def _core(self, number: ReplicaId, records: list[AnyRecord]) -> Replica:
-        config = self._configs.get(number)
-        if config is None:
-            return super()._core(number, records)
-        shared, self.plan = self.plan, replace(self.plan, config=config)
-        try:
-            return super()._core(number, records)
-        finally:
-            self.plan = shared
-
-    def post(self, source: Principal, send: Send) -> None:
+    def post(self, source: Principal, send: Send, node: Principal | None = None) -> None:
         for target in send.to:
             one = Send((target,), send.data, send.message)
             held = self._rule(self, source, target, send.message) if self._rule else None

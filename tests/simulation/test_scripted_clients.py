@@ -37,13 +37,13 @@ class Kept(Script):
         self.first: Send | None = None
         self.replies: list[tuple[int, Principal]] = []
 
-    def post(self, source: Principal, send: Send) -> None:
+    def post(self, source: Principal, send: Send, node: Principal | None = None) -> None:
         message = send.message
         if self.first is None and isinstance(message, Request) and source == "client-0":
             self.first = send
         if isinstance(message, Reply) and send.to == ("client-0",) and message.timestamp == 1:
             self.replies.append((self.now, source))
-        super().post(source, send)
+        super().post(source, send, node)
 
 
 @pytest.mark.scenario("CL1", "T55", kills="CL1 whoever asks again is not answered")
@@ -70,9 +70,9 @@ def test_a_request_that_reaches_some_replicas_only_is_passed_on_at_once(
         return LOST if isinstance(source, str) and target not in told else None
 
     class ToAll(Script):
-        def post(self, source: Principal, send: Send) -> None:
+        def post(self, source: Principal, send: Send, node: Principal | None = None) -> None:
             to = (0, 1, 2, 3) if isinstance(source, str) else send.to
-            super().post(source, Send(to, send.data, send.message))
+            super().post(source, Send(to, send.data, send.message), node)
 
     run = ToAll(calm(), network=rule)
     report = run.held(within=0.15)

@@ -117,9 +117,9 @@ def test_a_request_that_comes_after_its_batch_is_waited_for_by_nobody() -> None:
         return seconds(0.2) if early else None
 
     class ToAll(Script):
-        def post(self, source: Principal, send: Send) -> None:
+        def post(self, source: Principal, send: Send, node: Principal | None = None) -> None:
             to = (0, 1, 2, 3) if isinstance(source, str) else send.to
-            super().post(source, Send(to, send.data, send.message))
+            super().post(source, Send(to, send.data, send.message), node)
 
     run = ToAll(calm(), network=rule)
     report = run.held(within=1.0)

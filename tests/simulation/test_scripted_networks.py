@@ -176,10 +176,10 @@ class Remembers(Script):
         super().__init__(plan)
         self._kept: list[tuple[Principal, Send]] = []
 
-    def post(self, source: Principal, send: Send) -> None:
+    def post(self, source: Principal, send: Send, node: Principal | None = None) -> None:
         if self.now < seconds(2) and isinstance(source, int):
             self._kept.append((source, send))
-        super().post(source, send)
+        super().post(source, send, node)
 
     def say_again(self) -> None:
         for step, (source, send) in enumerate(reversed(self._kept)):

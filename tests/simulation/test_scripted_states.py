@@ -184,10 +184,10 @@ def test_a_restored_replica_answers_a_retry_of_what_ran_before_its_snapshot() ->
         return None
 
     class Kept(Script):
-        def post(self, source: Principal, send: Send) -> None:
+        def post(self, source: Principal, send: Send, node: Principal | None = None) -> None:
             if isinstance(send.message, Request) and source == "client-0" and not kept:
                 kept.append(Send((3,), send.data, send.message))
-            super().post(source, send)
+            super().post(source, send, node)
 
     run = Kept(calm(operations=240, client_window=256), network=away(3, 2.6, look))
     run.at(seconds(5), lambda: run.arrives("client-0", kept[0]))

@@ -164,9 +164,9 @@ class _NoNewViews(Simulation):
         self._until = until
         self.views_at_death: list[int] = []
 
-    def post(self, source: Principal, send: Send) -> None:
+    def post(self, source: Principal, send: Send, node: Principal | None = None) -> None:
         if self.now >= self._until or not isinstance(send.message, NewView | Proposal):
-            super().post(source, send)
+            super().post(source, send, node)
 
     def kill_the_primary(self) -> None:
         statuses = [host.replica.status() for host in self.hosts]
@@ -200,7 +200,7 @@ class _Flooded(Simulation):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         self._flood = Authentication(
-            plan.config.cluster_id, self._signers["mallory-0"], self._verifier
+            plan.config.cluster_id, self.casting.signers["mallory-0"], self.casting.verifier
         )
         self._dice = random.Random(f"flood {plan.seed}")
         self.flooded = 0

@@ -468,6 +468,16 @@ def test_t55_a_clients_waiting_requests_are_bounded() -> None:
     assert lab.replica.status().waiting == 5
 
 
+def test_t55_a_timestamp_that_no_session_will_ever_admit_does_not_wait() -> None:
+    """0 is the floor of every session: known or not, its client cannot have it executed."""
+    lab = Lab(me=1)
+    lab.feed(lab.request(0))
+    lab.settle(1, batch=lab.batch(lab.request(0), lab.request(1)))
+    assert (lab.replica.status().waiting, len(lab.service.operations)) == (0, 1)
+    lab.idle(1.2)
+    assert lab.replica.status().view == 0
+
+
 def test_a_refusal_is_a_result_and_leaves_the_rest_alone() -> None:
     lab = Lab(me=1)
     effects = lab.settle(1, batch=lab.batch(lab.request(1, b"a", b"refuse", b"b")))

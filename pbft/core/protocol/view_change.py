@@ -180,7 +180,7 @@ def stand_in(state: ReplicaState, new_view: ProvenNewView) -> None:
         known = views.view_changes.get(sender)
         if known is None or known.signed.message.view < views.view:
             views.view_changes[sender] = view_change
-    state.log.start_view(views.view)
+    state.log.start_view(views.view, state.log.low_watermark + 2 * state.config.window)
     state.log.next_sequence = max(choice.highest, state.log.low_watermark) + 1
     state.requests.start_view()
     for pre_prepare in new_view.pre_prepares:

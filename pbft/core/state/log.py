@@ -118,9 +118,12 @@ class Log:
         early.bytes += size
         return True
 
-    def start_view(self, view: View) -> None:
+    def start_view(self, view: View, reach: SequenceNumber) -> None:
         """Forget the votes of the view that was left, and what they waited for; keep certificates
-        and decisions (T14)."""
+        and decisions (T14). Beyond `reach` only the O of a NEW-VIEW is logged, by whoever lags
+        behind it (T17 g): the O of each view takes the place of the one before."""
+        for sequence in [each for each in self.slots if each > reach]:
+            del self.slots[sequence]
         self.partial, self.missing = {}, {}
         for early in self.early.values():
             for passed in [each for each in early.by_view if each < view]:

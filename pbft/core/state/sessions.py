@@ -58,9 +58,10 @@ class Sessions:
     raised: set[ClientId] = field(default_factory=set)
 
     def eligible(self, key: RequestKey) -> bool:
-        """Whether the request may still execute: above the floor, and not executed yet."""
-        session = self.table.get(key[0])
-        return session is None or (key[1] > session.floor and key[1] not in session.answers)
+        """Whether the request may still execute: above the floor, and not executed yet. The floor
+        of a client that is not known yet is 0 like that of one that is: what waits under timestamp
+        0 would not leave when its session begins (T55)."""
+        return key[1] > self.floor(key[0]) and self.answer(key) is None
 
     def answer(self, key: RequestKey) -> Answer | None:
         """The cached answer of an executed request."""

@@ -25,6 +25,10 @@ class Behaviour:
         self.acted = 0
         self.rng = random.Random(f"{type(self).__name__} {honest.number}")
 
+    def reseed(self, rng: random.Random) -> None:
+        """Take chances from `rng` in the place of the behaviour's own."""
+        self.rng = rng
+
     def receive(self, packets: Sequence[Packet], now: Instant) -> Effects:
         """What the honest replica does about a burst, bent."""
         self.saw(packets)

@@ -1,5 +1,6 @@
 """Combinations: several behaviours around one replica, and twins of one identity."""
 
+import random
 from collections.abc import Iterable, Sequence
 
 from pbft.core.effects import Effects, Send
@@ -46,6 +47,11 @@ class Mixed(Behaviour):
     def __init__(self, honest: Replica) -> None:
         super().__init__(honest)
         self._parts = [kind(honest) for kind in self.KINDS]
+
+    def reseed(self, rng: random.Random) -> None:
+        super().reseed(rng)
+        for part in self._parts:
+            part.reseed(rng)
 
     def saw(self, packets: Sequence[Packet]) -> None:
         for part in self._parts:

@@ -54,7 +54,7 @@ def sizes(state: ReplicaState) -> Iterator[tuple[str, int, int]]:
     """(what, how many, limit) for each table of a replica that others can fill."""
     config, log, requests = state.config, state.log, state.requests
     window = 2 * config.window
-    yield "slots", len(log.slots), window
+    yield "slots", len(log.slots), window + config.window  # O of a NEW-VIEW, to a laggard (T17 g)
     yield "bodies", len(log.bodies), BODIES_PER_SLOT * window + 1
     yield "partial batches", len(log.partial), MAX_PARTIAL
     yield (

@@ -25,7 +25,7 @@ def is_calm(plan: Plan) -> bool:
     """Whether nothing is wrong in a run of `plan`, from the beginning to the end."""
     faults = (
         *(plan.partitions, plan.crashes, plan.stops, plan.damages, plan.losses, plan.traitors),
-        *(plan.loss, plan.duplicates, plan.outbursts, plan.faulty_clients),
+        *(plan.loss, plan.duplicates, plan.outbursts, plan.faulty_clients, plan.round_cuts),
     )
     return not any(faults) and plan.delay_ns <= MAX_DELAY_NS
 

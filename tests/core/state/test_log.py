@@ -46,7 +46,7 @@ def test_taking_early_messages_frees_their_room_and_passed_views_are_forgotten()
         log.keep_early(2, view, vote, 100, 300)
     assert log.early[2].take(6) == [vote]
     assert log.early[2].take(6) == []
-    log.start_view(7)
+    log.start_view(7, 100)
     assert (list(log.early[2].by_view), log.early[2].bytes) == ([7], 100)
 
 
@@ -56,6 +56,14 @@ def test_a_new_view_forgets_votes_and_keeps_proofs() -> None:
     slot = log.slot(1)
     slot.prepares[2] = lab.prepare(2, 0, 1, bytes(32))
     slot.voted = slot.committed = True
-    log.start_view(1)
+    log.start_view(1, 100)
     assert (slot.prepares, slot.voted, slot.committed) == ({}, False, False)
     assert list(log.touched) == [1]
+
+
+def test_what_an_earlier_new_view_proposed_out_of_reach_is_gone_in_the_next() -> None:
+    log = Log()
+    log.slot(12).voted = True
+    log.slot(13)
+    log.start_view(1, 12)
+    assert sorted(log.slots) == [12]
