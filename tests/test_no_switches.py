@@ -9,7 +9,7 @@ from pbft.cli.main import main
 from pbft.core.config import Configuration
 from tests.architecture.modules import Module, load, parse
 
-TOOLS = ("pbft.testing.determinism",)
+TOOLS = ("pbft.testing.determinism", "pbft.testing.reexecution", "pbft.processes")
 """They hand the environment on to processes of theirs, and look at nothing in it."""
 
 
