@@ -21,7 +21,7 @@ ATTACKS = (
     mutant(
         "EQ7 second votes are not looked at",
         f"{PROTOCOL}/ordering.py",
-        "    if not same_place or first.message.digest == second.message.digest:\n",
+        "    if len(places) > 1 or first.message.digest == second.message.digest:\n",
         "    if True:\n",
     ),
     mutant(
@@ -112,8 +112,8 @@ ATTACKS = (
     mutant(
         "CL7 the newest timestamp closes all before it",
         f"{CORE}/state/sessions.py",
-        "return session is None or (key[1] > session.floor and",
-        "return session is None or (key[1] > max(session.answers, default=0) and",
+        "return key[1] > self.floor(key[0]) and",
+        "return key[1] > max(self.table.get(key[0], Session()).answers, default=0) and",
     ),
     mutant(
         "CL12 a read that nobody agrees about is forgotten",
@@ -167,8 +167,8 @@ ATTACKS = (
     mutant(
         "CL5 the floor refuses nothing",
         f"{CORE}/state/sessions.py",
-        "(key[1] > session.floor and key[1] not in session.answers)",
-        "(key[1] not in session.answers)",
+        "key[1] > self.floor(key[0]) and self.answer(key) is None",
+        "self.answer(key) is None",
     ),
     mutant(
         "RP9 the same evidence is told again",
