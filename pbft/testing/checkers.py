@@ -148,6 +148,7 @@ class Checkers:
                 said.add((ViewChange, raw))
             case ViewEntered(raw):
                 said.add((NewView, raw))
+                said.update((ViewChange, each) for each in _own_view_changes(replica, raw))
                 self._accepted_view(replica, raw)
             case Acknowledged(sequence):
                 self._acknowledged[replica] = sequence
@@ -228,6 +229,14 @@ def _statements(replica: ReplicaId, send: Send) -> list[Statement]:
             move = (type(message), message.view, replica)
             return [(move, send.data, (type(message), send.data))]
     return []
+
+
+def _own_view_changes(replica: ReplicaId, raw: bytes) -> list[bytes]:
+    """What a replica said in a NEW-VIEW that is on its disk: a restart takes it up from there, also
+    where the record of its own is lost (T34)."""
+    new_view = decode_signed(raw)
+    changes = new_view.view_changes if isinstance(new_view, NewView) else ()
+    return [each for each in changes if getattr(decode_signed(each), "replica", None) == replica]
 
 
 def _in_view(place: tuple[object, ...]) -> float:

@@ -112,8 +112,8 @@ ATTACKS = (
     mutant(
         "CL7 the newest timestamp closes all before it",
         f"{CORE}/state/sessions.py",
-        "return key[1] > self.floor(key[0]) and self.answer(key) is None",
-        "return key[1] > max(getattr(self.table.get(key[0]), 'answers', ()), default=0)",
+        "return key[1] > self.floor(key[0]) and",
+        "return key[1] > max(self.table.get(key[0], Session()).answers, default=0) and",
     ),
     mutant(
         "CL12 a read that nobody agrees about is forgotten",
@@ -167,8 +167,8 @@ ATTACKS = (
     mutant(
         "CL5 the floor refuses nothing",
         f"{CORE}/state/sessions.py",
-        "return key[1] > self.floor(key[0]) and self.answer(key) is None",
-        "return self.answer(key) is None",
+        "key[1] > self.floor(key[0]) and self.answer(key) is None",
+        "self.answer(key) is None",
     ),
     mutant(
         "RP9 the same evidence is told again",

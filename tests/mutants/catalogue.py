@@ -934,6 +934,14 @@ STATE = (
         f"{S}::test_t55_a_timestamp_that_no_session_will_ever_admit_does_not_wait",
     ),
     mutant(
+        "T35",
+        "a forgotten new view of our own is not recorded",
+        f"{PROTOCOL}/view_change.py",
+        "if message.replica != state.me or message.view != views.led:",
+        "if message.replica != state.me:",
+        f"{L}::test_t35_a_new_view_of_our_own_that_we_have_forgotten_is_recorded_like_anybodys",
+    ),
+    mutant(
         "T42",
         "small-order keys are valid",
         "crypto/signing.py",

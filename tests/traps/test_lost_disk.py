@@ -474,3 +474,14 @@ def test_t35_a_primary_that_recovers_is_replaced_though_nothing_waits() -> None:
     assert of_type(lab.idle(5.0), ViewChange) == []
     lab.feed(RECOVERING, peer=0)
     assert of_type(lab.idle(1.5), ViewChange)
+
+
+@pytest.mark.scenario("T35")
+def test_t35_a_new_view_of_our_own_that_we_have_forgotten_is_recorded_like_anybodys() -> None:
+    """Else the next restart would begin in view 0, having voted in view 1."""
+    lab = Lab(me=1, records=(Recovering(),))
+    forgotten = lab.new_view(1, [lab.view_change(by, 1) for by in (1, 2, 3)], {})
+    lab.feed(forgotten, peer=2)
+    assert (lab.replica.status().view, lab.replica.status().active) == (1, True)
+    lab.reboot()
+    assert (lab.replica.status().view, lab.replica.status().active) == (1, True)

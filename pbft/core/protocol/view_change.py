@@ -132,6 +132,7 @@ def lead(state: ReplicaState, turn: Turn) -> bool:
             state.me,
         )
     )
+    views.led = views.view
     views.pending[state.me] = ProvenNewView(signed, tuple(chosen), pre_prepares)
     turn.record(ViewEntered(signed.raw))
     turn.broadcast(signed)
@@ -159,7 +160,7 @@ def enter(state: ReplicaState, turn: Turn) -> bool:
     views.pending = {}
     for view_change in best.view_changes:  # another of one sender than we have heard convicts it
         on_view_change(state, turn, message.replica, view_change)
-    if message.replica != state.me:
+    if message.replica != state.me or message.view != views.led:
         turn.record(ViewEntered(best.signed.raw))
     stand_in(state, best)
     checkpointing.on_stable(state, turn, message.replica, choose(best.view_changes).stable)

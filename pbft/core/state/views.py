@@ -20,6 +20,9 @@ class Views:
     """NEW-VIEWs not yet judged, one per signer."""
     accepted: Signed[NewView] | None = None
     """The NEW-VIEW of the current view; none in view 0 and while inactive."""
+    led: View = 0
+    """The view whose NEW-VIEW we have made and recorded in this life. Another one of ours comes
+    from a life that is forgotten, and has to be recorded like anybody's (T34, T35)."""
     progressed: View = 0
     """The last view in which a new request executed: the back-off counts from it (T25)."""
     awaited: RequestKey | None = None
