@@ -11,7 +11,16 @@ import pytest
 
 from pbft import scrub
 from pbft.core.errors import StorageError
-from pbft.core.records import Acknowledged, AnyRecord, Began, Leaf, Settled, Stabilised
+from pbft.core.records import (
+    Acknowledged,
+    AnyRecord,
+    Began,
+    Leaf,
+    Settled,
+    Snapshotted,
+    Stabilised,
+    encode_record,
+)
 from pbft.journal import Rotten
 from pbft.row_checksums import checksum, halves, wrong_bits
 from pbft.sqlite_store import SqliteStore
@@ -150,6 +159,39 @@ def test_a_file_that_cannot_be_read_any_more_is_told_of(
         assert store._scrub.look() == []
         assert not store._scrub.owed
         assert "cannot be read any more" in caplog.text
+
+
+def test_what_cannot_be_corrected_leaves_no_transaction_open(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is written next would be part of it: said to be durable, and never synced (T34)."""
+    path = tmp_path / "r.db"
+    with opened(path, Began()) as store:
+        ((column,),) = store._db.execute("SELECT low FROM journal WHERE key = x'30'")
+        whole = column.to_bytes(8, "big", signed=True)
+        flip(path, whole, whole[:-1] + bytes([whole[-1] ^ 4]))
+        store._db.execute(
+            "CREATE TRIGGER breaks BEFORE UPDATE ON total BEGIN SELECT RAISE(FAIL, 'rotten'); END"
+        )
+        store._scrub.owe()
+        assert store._scrub.look() == []
+        assert "cannot be read any more" in caplog.text
+        assert not store._db.in_transaction
+
+
+def test_a_key_that_rots_into_text_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One bit of its header does that. An exception would end the disk's thread, and then nothing
+    would ever be durable again, without a word."""
+    path, record = tmp_path / "r.db", Snapshotted(8, bytes(32), (), ())
+    with opened(path, Began(), record) as store:
+        key, size = b"2" + (8).to_bytes(8, "big"), len(encode_record(record))
+        header = [5, 12 + 2 * len(key), 12 + 2 * size, 6, 6]
+        flip(path, bytes(header) + key, bytes([5, header[1] + 1, *header[2:]]) + key)
+        store._scrub.owe()
+        assert store._scrub.look() == []
+        assert "a vote or certificate has rotted" in caplog.text
 
 
 def test_columns_that_differ_by_a_few_bits_have_rotted_themselves() -> None:
