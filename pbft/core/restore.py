@@ -51,12 +51,13 @@ def _restore_checkpoint(
 ) -> None:
     """The newest proof is where the log begins, and its tree is stored; the newest own snapshot
     is where execution continues."""
-    proofs = [r for r in records if isinstance(r, Stabilised) and r.sequence]
+    proofs = [r for r in records if isinstance(r, Stabilised)]
     if proofs:
         newest = max(proofs, key=lambda proof: proof.sequence)
-        stable = ingress.stable(newest.proof)
-        state.checkpoints.stable = state.checkpoints.certified = stable
         state.checkpoints.abandoned = dict(newest.abandoned)
+        if newest.sequence:
+            stable = ingress.stable(newest.proof)
+            state.checkpoints.stable = state.checkpoints.certified = stable
     leaves = {record.digest: record.data for record in records if isinstance(record, Leaf)}
     places = tuple((r.path, r.digest) for r in records if isinstance(r, Settled))
     later = sorted((r for r in records if isinstance(r, Snapshotted)), key=lambda r: r.sequence)

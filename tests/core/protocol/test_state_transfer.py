@@ -278,5 +278,21 @@ def test_who_gave_a_state_up_that_it_voted_for_does_not_contradict_itself(noise:
     assert cast == ([] if noise else [first])
 
 
+def test_who_gave_up_all_that_it_had_does_not_contradict_itself() -> None:
+    """Before the first stable checkpoint, what it goes back to is the empty state."""
+    ahead, rotten = Lab(me=1), Lab(me=2)
+    decisions = [decision(ahead, sequence) for sequence in range(1, 9)]
+    rotten.service.noise = b"!"
+    rotten.feed(*decisions, peer=1)
+    assert [m.sequence for m in rotten.sent if isinstance(m, Checkpoint)] == [8]
+    rotten.records = damage(stored(rotten.records), 0)
+    for _ in range(2):
+        rotten.restart()
+    rotten.sent.clear()
+    rotten.feed(*decisions, peer=1)
+    assert rotten.replica.status().executed == 8
+    assert not [m for m in rotten.sent if isinstance(m, Checkpoint)]
+
+
 def decision(lab: Lab, sequence: int) -> Decision:
     return lab.decision(0, sequence, lab.batch(lab.request(sequence)), (0, 1, 3))
