@@ -77,3 +77,27 @@ def test_a_backup_passes_a_flood_on_one_by_one() -> None:
     assert of_type(effects, Request) == []
     passed = of_type(lab.idle(lab.config.status_interval_ns / SECOND), Request)
     assert {each.timestamp for each in passed if isinstance(each, Request)} == {1}
+
+
+def test_a_primary_passes_so_much_of_a_flood_on_that_all_find_its_client_greedy() -> None:
+    """A client that tells the backups of one request and the primary of many has nobody blamed
+    for what that one waits behind them."""
+    lab = Lab(me=0)
+    lab.feed(*(lab.request(timestamp, client="bob") for timestamp in FLOOD))
+    lab.feed(lab.request(1, client="alice"))
+    sent = of_type(lab.idle(lab.config.status_interval_ns / SECOND), Request)
+    passed = [(each.client, each.timestamp) for each in sent if isinstance(each, Request)]
+    flood = [("bob", timestamp) for timestamp in range(2, REQUESTS_PER_CLIENT + 2)]
+    assert passed[: len(passed) // 2] == [("bob", 1), ("alice", 1), *flood]
+
+
+def test_what_was_due_before_its_client_was_greedy_is_not_due_any_more() -> None:
+    """Nor when a batch has brought that client to its limit for a moment."""
+    lab = Lab(me=1)
+    lab.feed(lab.request(99, client="bob"))
+    lab.feed(*(lab.request(t, client="bob") for t in range(1, REQUESTS_PER_CLIENT + 1)))
+    for sequence in range(1, 10):
+        lab.settle(sequence, batch=lab.batch(lab.request(sequence, client="bob")))
+        assert started(lab, 0.1) == []
+        lab.feed(lab.request(sequence + REQUESTS_PER_CLIENT, client="bob"))
+        assert started(lab, 0.3) == []

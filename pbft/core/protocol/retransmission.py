@@ -5,6 +5,7 @@ two statuses re-sends what that peer lacks: its stable proof, decisions with bod
 VIEW-CHANGE, its own votes, verbatim. All that one interval may cost per peer is bounded (FL7).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -25,6 +26,7 @@ from pbft.core.protocol import recovery, references, witness
 from pbft.core.state.log import Slot
 from pbft.core.state.peers import Peer
 from pbft.core.state.replica_state import ReplicaState
+from pbft.core.state.requests import REQUESTS_PER_CLIENT
 from pbft.core.turn import Turn
 from pbft.core.wire import encode_link
 
@@ -78,13 +80,19 @@ def tick(state: ReplicaState, turn: Turn) -> None:
 
 
 def _passed_on(state: ReplicaState) -> Iterator[Signed[Request]]:
-    """What waits, oldest first; of a greedy client one request, so that all are ordered in time."""
-    served: set[ClientId] = set()
+    """What waits, oldest first; of a greedy client one request, so that all are ordered in time.
+    Of one that is greedy with the primary alone so many that others find so too: they may know of
+    few, and would blame the primary for what these wait behind the rest."""
+    most = REQUESTS_PER_CLIENT + 1 if state.is_primary else 1
+    served: Counter[ClientId] = Counter()
+    later: list[Signed[Request]] = []
     for (client, _), request in state.requests.waiting.items():
-        if client not in served:
+        if not state.requests.greedy(client) or not served[client]:
             yield request
-        if state.requests.greedy(client):
-            served.add(client)
+        elif served[client] < most:
+            later.append(request)
+        served[client] += 1
+    yield from later
 
 
 def fetch(state: ReplicaState, turn: Turn) -> bool:

@@ -75,6 +75,8 @@ class Requests:
         if len(sizes) >= per_client or sum(sizes.values()) + size > max_bytes:
             return False
         sizes[key[1]] = size
+        if len(sizes) == REQUESTS_PER_CLIENT + 1:  # greedy from now on: nobody is to blame
+            self.due = {each: since for each, since in self.due.items() if each[0] != key[0]}
         if name is not None:
             self.large[name], self.names[key] = request, name
         self.waiting[key] = request
