@@ -64,8 +64,8 @@ class Scrub:
         self._told.difference_update(keys)
 
     def look(self) -> list[bytes]:
-        """Check one slice: the keys of parts of the state that have rotted, each told once. Whatever
-        is wrong with the file is logged, not raised."""
+        """Check one slice: the keys of parts of the state that have rotted, each told once.
+        Whatever is wrong with the file is logged, not raised."""
         lost: list[bytes] = []
         try:
             broken = self._broken()

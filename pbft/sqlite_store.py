@@ -183,6 +183,11 @@ class SqliteStore:
         if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'head'").fetchone():
             self._create(identity)
         head = dict(self._db.execute("SELECT name, value FROM head"))
+        if head.get("format") != FORMAT:
+            raise ConfigurationError(
+                f"{self._path} was written by another version of pbft, and this one does not read"
+                " it: leave it where it is, and start the replica with the version that wrote it"
+            )
         for name, value in identity.items():
             if head.get(name) != value:
                 raise ConfigurationError(

@@ -155,6 +155,15 @@ def test_a_file_of_another_cluster_or_replica_is_refused(tmp_path: Path) -> None
         assert len(store.load()) == 1
 
 
+def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    """Whoever moved it away would start a replica that has forgotten its votes."""
+    path = written(tmp_path / "r.db", Began())
+    with contextlib.closing(beneath(path)) as database, database:
+        database.execute("UPDATE head SET value = x'33' WHERE name = 'format'")
+    with pytest.raises(ConfigurationError, match=r"another version.*leave it"), opened(path):
+        pass
+
+
 def test_one_identity_is_not_started_twice(tmp_path: Path) -> None:
     with opened(tmp_path / "r.db"), pytest.raises(ConfigurationError, match="running already"):
         SqliteStore(tmp_path / "r.db", CLUSTER, 2)
