@@ -674,6 +674,14 @@ STATE = (
         "tests/core/protocol/test_mending.py::test_a_leaf_that_is_damaged_in_memory_as_well_is_fetched",
     ),
     mutant(
+        "T34",
+        "what cannot be corrected leaves a transaction open",
+        "pbft/scrub.py",
+        "if self._db.in_transaction:",
+        "if False:",
+        "tests/test_scrub.py::test_what_cannot_be_corrected_leaves_no_transaction_open",
+    ),
+    mutant(
         "T54",
         "a checksum that has rotted is taken for the row",
         "pbft/scrub.py",
@@ -1166,6 +1174,22 @@ PACE = (
         "tests/core/test_greedy_clients.py",
     ),
     mutant(
+        "FL5",
+        "a client may be greedy with the primary alone",
+        f"{PROTOCOL}/retransmission.py",
+        "most = REQUESTS_PER_CLIENT + 1 if state.is_primary else 1",
+        "most = 1",
+        "tests/core/test_greedy_clients.py",
+    ),
+    mutant(
+        "FL5",
+        "what was due before its client was greedy stays due",
+        "pbft/core/state/requests.py",
+        "if len(sizes) == REQUESTS_PER_CLIENT + 1:",
+        "if False:",
+        "tests/core/test_greedy_clients.py",
+    ),
+    mutant(
         "T37",
         "the k-th in the queue waits k timeouts",
         f"{PROTOCOL}/deadlines.py",
@@ -1336,6 +1360,14 @@ TRANSFER = (
         "if new and checkpoints.abandoned.get(at, own.root) == own.root:",
         "if new:",
         f"{FETCH}::test_who_gave_a_state_up_that_it_voted_for_does_not_contradict_itself",
+    ),
+    mutant(
+        "T35",
+        "a vote given up before the first stable checkpoint is contradicted",
+        f"{CORE}/restore.py",
+        "proofs = [r for r in records if isinstance(r, Stabilised)]",
+        "proofs = [r for r in records if isinstance(r, Stabilised) and r.sequence]",
+        f"{FETCH}::test_who_gave_up_all_that_it_had_does_not_contradict_itself",
     ),
     mutant(
         "FL10",
