@@ -25,6 +25,10 @@ def malice(subject: Subject, rng: random.Random, client: ClientId, plan: Plan) -
         timestamp += rng.choice((0, 1, 1, 2, 40))
         says = _says(subject, rng, plan, timestamp)
         found.append(Outburst(client, at, says, rng.choice(helpers)))
+    if any(each.times == FLOOD for outburst in found for each in outburst.says):
+        everyone = tuple(range(plan.config.n))
+        long_ago = Saying(everyone, 1, (subject.operation(rng),))
+        found.append(Outburst(client, plan.gst_ns + 2 * SECOND, (long_ago,)))
     return found
 
 
@@ -40,7 +44,8 @@ def _says(subject: Subject, rng: random.Random, plan: Plan, timestamp: int) -> t
         case 1:
             return (Saying(some, timestamp, first),)
         case 2:
-            return (Saying(some, timestamp, first, times=FLOOD),)
+            to = some if rng.random() < 0.5 else everyone
+            return (Saying(to, timestamp, first, times=FLOOD),)
         case 3:
             return (Saying(some, timestamp, first, repeats=victim, times=3),)
         case 4:

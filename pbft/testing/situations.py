@@ -77,7 +77,7 @@ SITUATIONS: dict[str, str] = {
     "fast read ordered": "no quorum agreed in time",
     "reply starvation": "a client had to ask again for what had executed",
     "greedy client": "one asked for more than it may wait for",
-    "peer not heard": "one made a replica work for nothing",
+    "peer charged": "one made a replica work for nothing",
     "null batch": "a number was spent on nothing",
     "disk harmed": "damaged while its replica was down",
     "disk lost": "empty or older, under a known identity",
@@ -88,6 +88,8 @@ SITUATIONS: dict[str, str] = {
     "power cycle": "all lost power at the end",
 }
 
+CHARGED_US = 1000
+"""In one turn: more than correct peers cost."""
 REASONS = {
     "f+1 replicas are ahead": "view change joined",
     "f+1 replicas find the primary too slow": "slow primary replaced",
@@ -97,7 +99,8 @@ ACCUSATIONS = {
     "invalid new view": "invalid new view",
     "conflicting view changes": "two view changes of one replica",
     "conflicting pre-prepares": "two proposals for one number",
-    "conflicting votes": "two votes of one replica",
+    "conflicting prepares": "two votes of one replica",
+    "conflicting commits": "two votes of one replica",
 }
 FAULTS = {
     "fail point": "stop at a fail point",
@@ -136,7 +139,7 @@ class Situations(Observer):
             self._happened(host, event)
         for evidence in effects.evidence:
             self._accused(evidence)
-        self._saw("peer not heard", any(cost > 20_000 for cost in effects.nuisance.values()))
+        self._saw("peer charged", any(cost > CHARGED_US for cost in effects.nuisance.values()))
         state = state_of(host)
         if state is not None:
             self._inside(state, effects)

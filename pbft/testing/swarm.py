@@ -12,6 +12,7 @@ from typing import Any
 from pbft.core.config import Configuration
 from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
 from pbft.core.quorum import faults, quorum
+from pbft.testing.byzantine import PACING
 from pbft.testing.byzantine.attacks import Attack, Fork
 from pbft.testing.byzantine.composed import COMPOSED
 from pbft.testing.byzantine.drawn import attacks
@@ -27,9 +28,13 @@ REAL_KEYS_EVERY = 16
 CLASSES = (
     *("loss", "duplicates", "delay", "partitions", "crashes", "stops", "disks"),
     *("traitors", "clients", "large requests", "fast reads", "slow disks"),
+    *("pacing", "core", "power cycle"),
 )
 """Of faults, and of ways to use the cluster, that are there or not."""
-OFTEN = {"traitors": 0.8, "disks": 0.25, "crashes": 0.4}
+OFTEN = {"traitors": 0.8, "disks": 0.25, "crashes": 0.4, "pacing": 0.05, "core": 0.2}
+NEVER_NS = 10**6 * SECOND
+PACED_CALLS = 24
+"""Of each client: enough for a debt of four timeouts, in calls of half of one."""
 CALLS = 200
 """Of all clients, times replicas, at most: larger clusters get fewer, so that all take alike."""
 
@@ -66,7 +71,8 @@ def swarm(
         crashes=[*plan.crashes, *_crashes(drawn, plan)],
         stops=_stops(drawn),
     )
-    return _with_clients(drawn, plan)
+    plan = _with_clients(drawn, plan)
+    return _paced(drawn, plan) if drawn.has("pacing") else _with_end(drawn, plan)
 
 
 def _calm(drawn: _Draw, seed: int, service: str | None) -> Plan:
@@ -224,6 +230,38 @@ def _stops(drawn: _Draw) -> list[Stop]:
         )
         for _ in range(rng.choice((1, 2, 4)))
     ]
+
+
+def _paced(drawn: _Draw, plan: Plan) -> Plan:
+    """Nothing is wrong but the first primary, which is slow below the timeout: only then is it the
+    slowness that has it replaced."""
+    return replace(
+        plan,
+        config=replace(plan.config, fast_reads=False, batch_max_requests=8),
+        traitors={0: drawn.rng.choice(sorted(PACING))},
+        attacks={},
+        loss=0.0,
+        delay_ns=2 * MILLISECOND,
+        partitions=[],
+        crashes=[],
+        stops=[],
+        damages=[],
+        losses=[],
+        operations=max(plan.operations, PACED_CALLS * plan.clients),
+    )
+
+
+def _with_end(drawn: _Draw, plan: Plan) -> Plan:
+    """A core of q that heals alone, while whoever else is down stays down; the power that fails."""
+    if drawn.has("power cycle"):
+        plan = replace(plan, power_cycle=True)
+    faulty = {*plan.traitors, *(each.replica for each in plan.damages)}
+    whole = [each for each in range(drawn.n) if each not in faulty]
+    if not drawn.has("core") or plan.losses or len(whole) < quorum(drawn.n):
+        return plan
+    core = frozenset(drawn.rng.sample(whole, quorum(drawn.n)))
+    down = [c if c.replica in core else replace(c, end=NEVER_NS) for c in plan.crashes]
+    return replace(plan, core=core, crashes=down)
 
 
 def _with_clients(drawn: _Draw, plan: Plan) -> Plan:
