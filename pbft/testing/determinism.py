@@ -179,6 +179,8 @@ def _execute(
             result = repr(machine.execute(call.data, context))
         except Refusal as refusal:
             result = str(refusal)
+        except BaseException as error:  # what escapes ends a replica, which is not judged here
+            result = f"{type(error).__name__}: {error}"
         after = machine.tree.freeze()
         print(json.dumps({"result": result, "changed": _changed(before, after)}))
         before = after

@@ -48,6 +48,11 @@ class Hosted:
         self._attributes.open(state)
 
     @property
+    def target(self) -> object:
+        """The object itself, to be looked at."""
+        return self._target
+
+    @property
     def active(self) -> int:
         """The version that decides which methods there are."""
         data = self._state.get(VERSION)
