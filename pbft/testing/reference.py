@@ -131,7 +131,7 @@ def _executed(
     """The outcome; then the service's own invariant must hold, and a query has changed nothing."""
     reading = about.name is not None and about.reads(operation)
     before = machine.tree.freeze() if reading else None
-    outcome = _outcome(partial(machine.execute, operation, context))
+    outcome = outcome_of(partial(machine.execute, operation, context))
     shown = shown_call(operation)
     if before is not None and machine.tree.freeze().digest != before.digest:
         checkers.complain(f"queries: {shown} changes the state: make it a command")
@@ -146,11 +146,12 @@ def _executed(
 
 def _judge(checkers: Checkers, machine: Machine, at: int, reads: Pairs) -> None:
     for operation, told in reads:
-        if told != _outcome(partial(machine.query, operation)):
+        if told != outcome_of(partial(machine.query, operation)):
             checkers.complain(f"reads: an answer that the state at {at} does not give")
 
 
-def _outcome(run: Callable[[], bytes]) -> bytes:
+def outcome_of(run: Callable[[], bytes]) -> bytes:
+    """What the core makes of it: the result of a request, whether it is one or a refusal."""
     try:
         return OK + run()
     except Exception as refusal:  # whatever the service raises is the result
