@@ -20,7 +20,7 @@ from msgspec import Struct
 from pbft.testing import determinism
 from pbft.testing.determinism import imported
 from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
-from pbft.testing.plan import Plan
+from pbft.testing.plan import Plan, explicit
 from pbft.testing.planfiles import DIRECTORY, keep, violated
 from pbft.testing.reductions import events
 from pbft.testing.shrinking import shrink
@@ -35,18 +35,22 @@ from pbft.typed.methods import methods_of
 SEEDS = 50
 CALLS = 200
 """Of the check for determinism."""
-SHRINK_SECONDS = 30.0
+SHRINK_SECONDS = 45.0
+FEWER_SECONDS = 20.0
+"""For leaving out calls that the difference between processes does not need."""
 ENOUGH = 8
 """So many failed runs show what is wrong: no more are begun."""
-MOST_TOLD = 3
+MOST_TOLD = 2
 """Failures, of different properties, that are made smaller and kept."""
 HOUR_NS = 3600 * 10**9
 
 
 class Run(Struct, frozen=True):
-    """What one seed showed. `oracle`: the property that it violated, if any."""
+    """What one seed showed. `oracle`: the property that it violated, if any; `events`: how many
+    its plan has."""
 
     seed: int
+    events: int
     oracle: str | None
     violations: list[str]
     calls: dict[str, Calls]
@@ -117,9 +121,9 @@ def check(
         for each in _judged(pool, service, seed, seeds, seconds, jobs):
             runs.append(each)
             progress("simulation", len(runs), seeds)
-        failed = sorted((each for each in runs if each.oracle), key=lambda each: each.seed)
-        first = {each.oracle: each for each in reversed(failed)}
-        told = sorted(first.values(), key=lambda each: each.seed)[:MOST_TOLD]
+        failed = sorted((each for each in runs if each.oracle), key=lambda each: -each.events)
+        least = {each.oracle: each for each in failed}
+        told = sorted(least.values(), key=lambda each: each.events)[:MOST_TOLD]
         progress("making failures smaller", len(runs), seeds)
         reduced = [pool.submit(_reduced, service, each.seed, directory) for each in told]
         findings += [each.result() for each in reduced]
@@ -136,10 +140,31 @@ def differences(service: str, about: Subject, seed: int) -> Iterator[Finding]:
     calls = [determinism.Operation(command_of(op), shown_call(op), op) for op in made]
     report = determinism.check(service, calls=calls)
     if report is not None:
-        calls = calls[: report.number]
-        alone = determinism.check(service, calls=calls[-1:])
-        report, calls = (report, calls) if alone is None else (alone, calls[-1:])
-        yield Finding("determinism", report.text, events=len(calls))
+        report, count = _fewer(service, calls, report)
+        yield Finding("determinism", report.text, events=count)
+
+
+def _fewer(
+    service: str, calls: list[determinism.Operation], report: determinism.Report
+) -> tuple[determinism.Report, int]:
+    """A difference that takes few calls, and how many: the last alone, or as many as could not be
+    left out in the time."""
+    until = time.monotonic() + FEWER_SECONDS
+    calls = calls[: report.number]
+    alone = determinism.check(service, calls=calls[-1:])
+    if alone is not None:
+        return alone, 1
+    size = len(calls) // 2
+    while size and time.monotonic() < until:
+        end = len(calls) - 1
+        while end > 0 and time.monotonic() < until:
+            shorter = calls[: max(0, end - size)] + calls[end:]
+            found = determinism.check(service, calls=shorter)
+            if found is not None:
+                report, calls = found, shorter[: found.number]
+            end = min(end - size, len(calls) - 1)
+        size //= 2
+    return report, len(calls)
 
 
 def _judged(
@@ -175,6 +200,7 @@ def judged(plan: Plan) -> Run:
     report = run(plan, [exercised, situations])
     return Run(
         plan.seed,
+        events(explicit(plan)),
         violated(report),
         report.violations,
         exercised.calls,

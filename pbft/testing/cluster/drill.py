@@ -37,6 +37,7 @@ PAUSE_SECONDS = 0.01
 CALL_SECONDS = 15.0
 LEVEL_SECONDS = 30.0
 DOWN_SECONDS = 0.7
+SHOWN = 120
 BAD = Conditions(loss=0.05, duplicate=0.02, reorder=0.05, delay_ms=(0.0, 3.0))
 PROTOCOL = {
     "checkpoint_interval": 8,
@@ -129,7 +130,7 @@ class _Drill:
             self._cluster.check()
         except PbftError as ended:
             return str(ended)
-        return str(error)
+        return str(error)[:SHOWN]
 
     def _judged(self, seconds: float) -> Drilled:
         records = [witness.read(self._cluster.record(each)) for each in range(REPLICAS)]
@@ -156,9 +157,7 @@ class _Drill:
             await stack.enter_async_context(onlooker)
             callers = []
             for name in (f"client-{number}" for number in range(CALLERS)):
-                client = Client(
-                    self._cluster.seen_by(name), identity=name, timeout=CALL_SECONDS
-                )
+                client = Client(self._cluster.seen_by(name), identity=name, timeout=CALL_SECONDS)
                 callers.append(await stack.enter_async_context(client))
             yield onlooker, callers
 
