@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from pbft.cli.parsing import SubParsers, UsageError, add_command, seconds, whole
+from pbft.cli.parsing import SubParsers, UsageError, add_command, whole
 from pbft.core.errors import ServiceError
 from pbft.testing.checking import SEEDS, Checked, Finding, Progress, check
 from pbft.testing.cluster.drill import SECONDS, Drilled, drill
@@ -145,19 +145,19 @@ def _shares(shares: dict[str, float]) -> str:
 
 def _tell_finding(finding: Finding) -> None:
     print(f"broken: {finding.oracle}: {finding.text}")
-    size = f"{finding.events} events" if finding.events != 1 else "one event"
     if finding.file is None:
-        print(f"  {size}; every replica would compute something else")
+        enough = "one call is" if finding.events == 1 else f"{finding.events} calls are"
+        print(f"  {enough} enough; a replica of another process computes something else")
         return
+    size = "one event" if finding.events == 1 else f"{finding.events} events"
     print(f"  seed {finding.seed}, made smaller: {size}; the story: {finding.page}")
     print(f"  again: {finding.again}")
 
 
 def _tell_drill(drilled: Drilled) -> None:
-    print(
-        f"four processes, {drilled.seconds:.0f} s: {drilled.answered} calls answered,"
-        f" {drilled.refused} refused, {drilled.unanswered} unanswered, in {drilled.ordered} ordered"
-    )
+    calls = f"{drilled.answered} calls answered, {drilled.refused} refused"
+    rest = f"{drilled.unanswered} unanswered; {drilled.ordered} in the agreed order"
+    print(f"four processes, {drilled.seconds:.0f} s: {calls}, {rest}")
     print(f"  {', '.join(f'{count} {name}' for name, count in drilled.faults.items())}")
     for text in drilled.problems:
         print(f"broken on real processes: {text}")

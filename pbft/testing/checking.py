@@ -35,7 +35,7 @@ from pbft.typed.methods import methods_of
 SEEDS = 50
 CALLS = 200
 """Of the check for determinism."""
-SHRINK_SECONDS = 45.0
+SHRINK_SECONDS = 60.0
 FEWER_SECONDS = 20.0
 """For leaving out calls that the difference between processes does not need."""
 ENOUGH = 8

@@ -30,8 +30,8 @@ READS = {encode(Get(b""))[1:2], encode(Scan(b"", b"", 1))[1:2]}
 @dataclass(frozen=True, slots=True)
 class Subject:
     """`make` gives each life of a replica its service, `operation` makes a call up, `reads` tells
-    which change nothing, `judge`, if any, raises where a service of `make` breaks its own invariant. `name`
-    is none for the key-value service."""
+    which change nothing; `judge`, if any, raises where a service of `make` breaks its own
+    invariant. `name` is none for the key-value service."""
 
     name: str | None
     make: Callable[[], Service]

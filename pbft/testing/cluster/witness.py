@@ -108,11 +108,11 @@ class Witness(Watched):
 
     def __init__(self) -> None:
         super().__init__(hosted(imported(os.environ[SERVICE])()))
-        self._file = open(os.environ[FILE], "ab", buffering=0)
+        self._file = os.open(os.environ[FILE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def _tell(self, operation: bytes, context: Context, result: bytes) -> None:
         super()._tell(operation, context, result)
-        self._file.write(msgspec.json.encode(self.entry) + b"\n")
+        os.write(self._file, msgspec.json.encode(self.entry) + b"\n")
 
 
 def read(path: Path) -> list[Entry]:
