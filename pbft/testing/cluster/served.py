@@ -59,7 +59,8 @@ class ServiceCluster(MeshCluster):
     def client(
         self, identity: str = "client-0", *, timeout: float = CALL_SECONDS
     ) -> BlockingClient:
-        """An open client, the same one each time for the same identity."""
+        """An open client whose calls wait for `timeout` seconds, the same one each time for the
+        same identity."""
         if identity not in self._clients:
             client = BlockingClient(self.seen_by(identity), identity=identity, timeout=timeout)
             self._clients[identity] = self._opened.enter_context(client)
