@@ -152,6 +152,8 @@ def _tell_finding(finding: Finding) -> None:
     size = "one event" if finding.events == 1 else f"{finding.events} events"
     print(f"  seed {finding.seed}, made smaller: {size}; the story: {finding.page}")
     print(f"  again: {finding.again}")
+    if not finding.least:
+        print(f"  it may become smaller yet: pbft shrink {finding.file}")
 
 
 def _tell_drill(drilled: Drilled) -> None:

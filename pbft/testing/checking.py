@@ -13,10 +13,12 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from msgspec import Struct
 
+from pbft.core.errors import ServiceError
 from pbft.testing import determinism
 from pbft.testing.determinism import imported
 from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
@@ -61,12 +63,14 @@ class Run(Struct, frozen=True):
 
 class Finding(Struct, frozen=True):
     """What is wrong: the property and the complaint in words; how many events of the plan are
-    left, and where it is kept. What several processes compute differently has no plan."""
+    left, whether certainly none of them can go, and where it is kept. What several processes
+    compute differently has no plan."""
 
     oracle: str
     text: str
     seed: int | None = None
     events: int | None = None
+    least: bool = False
     file: str | None = None
     page: str | None = None
 
@@ -112,12 +116,33 @@ def check(
     """Check `module:Class` with so many seeds from `seed` on, and no new ones after `seconds`.
     Raises `ServiceError` where it cannot be imported or called."""
     about = subject(service)
+    about.make()
     about.operation(random.Random(seed))
     progress("determinism", 0, seeds)
     findings = list(differences(service, about, seed))
-    jobs = jobs or os.cpu_count() or 1
+    try:
+        runs, broken = _simulated(
+            service, seed, seeds, seconds, jobs or os.cpu_count() or 1, directory, progress
+        )
+    except BrokenProcessPool:
+        text = f"a run of {service} ended its process: look for os._exit, or for too little memory"
+        raise ServiceError(text) from None
+    failed = sum(each.oracle is not None for each in runs)
+    return _summary(service, runs, failed, findings + broken)
+
+
+def _simulated(
+    service: str,
+    seed: int,
+    seeds: int,
+    seconds: float | None,
+    jobs: int,
+    directory: Path,
+    progress: Progress,
+) -> tuple[list[Run], list[Finding]]:
+    """All runs, and the least failure of each property, made smaller."""
     with ProcessPoolExecutor(jobs) as pool:
-        runs = []
+        runs: list[Run] = []
         for each in _judged(pool, service, seed, seeds, seconds, jobs):
             runs.append(each)
             progress("simulation", len(runs), seeds)
@@ -126,8 +151,8 @@ def check(
         told = sorted(least.values(), key=lambda each: each.events)[:MOST_TOLD]
         progress("making failures smaller", len(runs), seeds)
         reduced = [pool.submit(_reduced, service, each.seed, directory) for each in told]
-        findings += [each.result() for each in reduced]
-    return _summary(service, runs, len(failed), findings)
+        found = [each.result() for each in reduced]
+    return runs, sorted(found, key=lambda each: each.events or 0)
 
 
 def differences(service: str, about: Subject, seed: int) -> Iterator[Finding]:
@@ -221,7 +246,8 @@ def _reduced(service: str, seed: int, directory: Path) -> Finding:
     oracle = violated(small.report) or ""
     text = small.report.violations[0] if small.report.violations else "the run did not end in time"
     text = text.removeprefix(f"{oracle}: ")
-    return Finding(oracle, text, seed, events(small.plan), str(file), str(page))
+    left = events(small.plan)
+    return Finding(oracle, text, seed, left, small.complete, str(file), str(page))
 
 
 def _summary(service: str, runs: list[Run], failed: int, findings: list[Finding]) -> Checked:

@@ -135,9 +135,11 @@ def _process(
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, timeout=TIMEOUT_SECONDS
     )
-    if done.returncode:
-        raise ServiceError(f"{runs} does not run: {done.stderr.strip().splitlines()[-1:]}")
-    return done.stdout.splitlines()
+    said = done.stdout.splitlines()
+    if done.returncode or len(said) < last - first:
+        why = (done.stderr.strip().splitlines() or ["it ended its process"])[-1]
+        raise ServiceError(f"{runs} does not run: {why}")
+    return said
 
 
 def _report(

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from pbft.core.errors import PbftError, ServiceError
+from pbft.core.errors import InvalidArgumentsError, PbftError, ServiceError
 from pbft.core.service import Service
 from pbft.services.kv import CompareAndSwap, Delete, Get, KeyValueService, Put, Scan, encode
 from pbft.testing.copies import copied
@@ -71,7 +71,13 @@ def subject(name: str | None) -> Subject:
 
     def make() -> Service:
         with copied(service) as copy:
-            return hosted(copy())
+            try:
+                return hosted(copy())
+            except PbftError:
+                raise
+            except Exception as error:  # whatever the user's class raises
+                text = f"{name}() fails: {type(error).__name__}: {error}"
+                raise ServiceError(text) from error
 
     judge = _judge if hasattr(service, "invariant") else None
     return Subject(name, make, _operations(service), _reads(service), judge)
@@ -123,6 +129,9 @@ def _reads(service: type) -> Callable[[bytes], bool]:
     }
 
     def reads(operation: bytes) -> bool:
-        return bool(queries) and parse_operation(operation)[0] in queries
+        try:
+            return bool(queries) and parse_operation(operation)[0] in queries
+        except InvalidArgumentsError:
+            return False  # a faulty client asks anything
 
     return reads

@@ -14,7 +14,7 @@ from pbft.testing.exercise import Calls
 SERVICES = "tests.testing.breakable"
 
 
-FINDING = Finding("invariant", "after pay('a'): ValueError: 3", 7, 2, "f/x.json", "f/x.html")
+FINDING = Finding("invariant", "after pay('a'): ValueError: 3", 7, 2, False, "f/x.json", "f/x.html")
 ALONE = Finding("determinism", "operation 1, first([]), is not the same", events=1)
 CALLS = {"pay": Calls(5, 1, 2), "add": Calls(0, 3, 0, "ValueError: no")}
 
@@ -37,6 +37,7 @@ def test_what_breaks_is_told_in_words(
         "broken: invariant: after pay('a'): ValueError: 3",
         "  seed 7, made smaller: 2 events; the story: f/x.html",
         "  again: pbft replay f/x.json",
+        "  it may become smaller yet: pbft shrink f/x.json",
         "broken: determinism: operation 1, first([]), is not the same",
         "  one call is enough; a replica of another process computes something else",
         "not tested: add was refused every time; say in workload(rng) which calls are worth making",

@@ -1,5 +1,6 @@
 """Services with the bugs that users write, one each; `pbft check` has to find them all."""
 
+import os
 import random
 import time
 import uuid
@@ -170,3 +171,18 @@ class WorkloadFails(Counter):
     @staticmethod
     def workload(rng: random.Random) -> tuple[object, ...]:
         raise ZeroDivisionError("no calls today")
+
+
+class CannotBegin(Counter):
+    def __init__(self) -> None:
+        raise OSError("no such disk")
+
+
+class EndsTheProcess(Counter):
+    @command
+    def leave(self) -> None:
+        os._exit(0)
+
+    @staticmethod
+    def workload(rng: random.Random) -> tuple[object, ...]:
+        return ("leave",)

@@ -120,7 +120,8 @@ def test_no_run_begins_when_the_time_is_over(tmp_path: Path) -> None:
     [
         ("no.such:Thing", "cannot be imported"),
         (f"{SERVICES}:Nothing", "cannot be imported"),
-        (f"{SERVICES}:Map", "has no @command"),
+        (f"{SERVICES}:Map", r"Map\(\) fails: TypeError"),
+        (f"{SERVICES}:CannotBegin", r"CannotBegin\(\) fails: OSError: no such disk"),
         (
             f"{SERVICES}:WorkloadFails",
             "workload of WorkloadFails fails: ZeroDivisionError: no calls",
@@ -130,3 +131,11 @@ def test_no_run_begins_when_the_time_is_over(tmp_path: Path) -> None:
 def test_what_cannot_be_checked_is_one_sentence(name: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match=said):
         check(name, seeds=1, directory=tmp_path)
+
+
+def test_a_service_that_ends_the_process_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(determinism, "check", lambda runs, calls: None)
+    with pytest.raises(ServiceError, match=r"ended its process: look for os\._exit"):
+        check(f"{SERVICES}:EndsTheProcess", seeds=1, directory=tmp_path)

@@ -37,7 +37,6 @@ PAUSE_SECONDS = 0.01
 CALL_SECONDS = 15.0
 LEVEL_SECONDS = 30.0
 DOWN_SECONDS = 0.7
-SHOWN = 120
 BAD = Conditions(loss=0.05, duplicate=0.02, reorder=0.05, delay_ms=(0.0, 3.0))
 PROTOCOL = {
     "checkpoint_interval": 8,
@@ -130,7 +129,7 @@ class _Drill:
             self._cluster.check()
         except PbftError as ended:
             return str(ended)
-        return str(error)[:SHOWN]
+        return str(error).partition("\n")[0].partition(": [")[0]
 
     def _judged(self, seconds: float) -> Drilled:
         records = [witness.read(self._cluster.record(each)) for each in range(REPLICAS)]

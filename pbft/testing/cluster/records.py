@@ -36,10 +36,13 @@ class Told(Struct, frozen=True):
 def problems_in(
     records: Sequence[Sequence[Entry]], told: Mapping[str, Sequence[Told]], about: Subject
 ) -> tuple[int, list[str]]:
-    """How many operations were ordered, and what is wrong, in words."""
-    found = list(_first(_differences(records)))
+    """How many operations were ordered, and what is wrong, in words. Replicas that compute
+    different things are all of it: whatever else is wrong then follows from that."""
     order = _order(records)
     entries = [each for sequence in sorted(order) for each in order[sequence]]
+    found = list(_first(_differences(records)))
+    if found:
+        return len(entries), found
     found += _first(_repeated(entries))
     found += _first(_lost(entries, told))
     found += _first(_computed_otherwise(entries, about))
