@@ -84,7 +84,8 @@ def test_the_metadata_names_the_command_and_what_users_need(wheel: zipfile.ZipFi
     info = f"pbft-{pbft.__version__}.dist-info"
     metadata = Parser().parsestr(wheel.read(f"{info}/METADATA").decode())
     entry_points = wheel.read(f"{info}/entry_points.txt").decode()
-    needed = {Requirement(each).name for each in metadata.get_all("Requires-Dist", [])}
+    every = [Requirement(each) for each in metadata.get_all("Requires-Dist", [])]
+    needed = {each.name for each in every if "extra" not in str(each.marker)}
     assert "pbft = pbft.cli.main:main" in entry_points
     assert needed == {
         "asyncio-dgram",
@@ -96,7 +97,9 @@ def test_the_metadata_names_the_command_and_what_users_need(wheel: zipfile.ZipFi
         "uvloop",
     }
     assert metadata["Requires-Python"] == ">=3.11"
-    assert metadata.get_all("Provides-Extra") is None
+    assert metadata.get_all("Provides-Extra") == ["testing"]
+    assert {each.name for each in every} - needed == {"pytest"}
+    assert "[pytest11]\npbft = pbft.testing.pytest_plugin" in entry_points
 
 
 def test_an_editable_install_exposes_pbft_alone(tmp_path: Path) -> None:

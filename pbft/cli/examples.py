@@ -23,6 +23,7 @@ EXAMPLES: dict[str, str] = {
     "determinism": "pbft determinism pbft.services.counters:Counters --operations 50",
     "diverged": "pbft diverged mycluster",
     "audit": "pbft audit mycluster",
+    "check": "pbft check pbft.services.counters:Counters --seeds 4",
     "verify-receipt": "pbft verify-receipt receipt.json --cluster mycluster",
     "campaign": "pbft campaign run --seeds 4 --controls 2 --progress part.jsonl",
     "campaign run": "pbft campaign run --seeds 4 --controls 2 --shard 1/2 --progress one.jsonl",

@@ -25,7 +25,7 @@ OK, FAILED, MISUSED, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 130
 
 COMMANDS = (
     *("init", "admit", "replica", "recover", "up", "status", "kv", "demo", "bench", "simulate"),
-    *("campaign", "replay", "shrink", "timeline", "determinism"),
+    *("campaign", "replay", "shrink", "timeline", "determinism", "check"),
     *("diverged", "audit", "verify-receipt", "scenario"),
 )
 

@@ -135,9 +135,11 @@ def _process(
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, timeout=TIMEOUT_SECONDS
     )
-    if done.returncode:
-        raise ServiceError(f"{runs} does not run: {done.stderr.strip().splitlines()[-1:]}")
-    return done.stdout.splitlines()
+    said = done.stdout.splitlines()
+    if done.returncode or len(said) < last - first:
+        why = (done.stderr.strip().splitlines() or ["it ended its process"])[-1]
+        raise ServiceError(f"{runs} does not run: {why}")
+    return said
 
 
 def _report(
@@ -179,6 +181,8 @@ def _execute(
             result = repr(machine.execute(call.data, context))
         except Refusal as refusal:
             result = str(refusal)
+        except BaseException as error:  # what escapes ends a replica, which is not judged here
+            result = f"{type(error).__name__}: {error}"
         after = machine.tree.freeze()
         print(json.dumps({"result": result, "changed": _changed(before, after)}))
         before = after

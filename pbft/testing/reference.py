@@ -14,7 +14,7 @@ from pbft.core.wire import NULL_DIGEST, decode_batch, decode_signed
 from pbft.testing.checkers import Checkers, requests_of
 from pbft.testing.linearizability import NEVER, Call, unlinearizable
 from pbft.testing.plan import Plan
-from pbft.testing.subjects import KEY_VALUE, Subject
+from pbft.testing.subjects import KEY_VALUE, Subject, shown_call
 from pbft.testing.workload import Workload
 
 Pairs = list[tuple[bytes, bytes]]
@@ -116,7 +116,7 @@ def _replay(checkers: Checkers, reads: FastReads, about: Subject) -> dict[Reques
                     for number in range(len(request.operations))
                 )
                 results[key] = [
-                    (op, _outcome(partial(machine.execute, op, next(contexts))))
+                    (op, _executed(checkers, machine, about, op, next(contexts)))
                     for op in request.operations
                 ]
         _judge(checkers, machine, sequence, reads.pop(sequence, []))
@@ -125,13 +125,33 @@ def _replay(checkers: Checkers, reads: FastReads, about: Subject) -> dict[Reques
     return results
 
 
+def _executed(
+    checkers: Checkers, machine: Machine, about: Subject, operation: bytes, context: Context
+) -> bytes:
+    """The outcome; then the service's own invariant must hold, and a query has changed nothing."""
+    reading = about.name is not None and about.reads(operation)
+    before = machine.tree.freeze() if reading else None
+    outcome = outcome_of(partial(machine.execute, operation, context))
+    shown = shown_call(operation)
+    if before is not None and machine.tree.freeze().digest != before.digest:
+        checkers.complain(f"queries: {shown} changes the state: make it a command")
+    try:
+        if about.judge is not None:
+            about.judge(machine.service)
+    except Exception as error:  # whatever the service's invariant raises
+        text = f"after {shown} of {context.client}: {type(error).__name__}: {error}"
+        checkers.complain(f"invariant: {text}")
+    return outcome
+
+
 def _judge(checkers: Checkers, machine: Machine, at: int, reads: Pairs) -> None:
     for operation, told in reads:
-        if told != _outcome(partial(machine.query, operation)):
+        if told != outcome_of(partial(machine.query, operation)):
             checkers.complain(f"reads: an answer that the state at {at} does not give")
 
 
-def _outcome(run: Callable[[], bytes]) -> bytes:
+def outcome_of(run: Callable[[], bytes]) -> bytes:
+    """What the core makes of it: the result of a request, whether it is one or a refusal."""
     try:
         return OK + run()
     except Exception as refusal:  # whatever the service raises is the result

@@ -135,7 +135,9 @@ class Simulation:
             settled = self._until_settled()
             if settled and self.plan.power_cycle and not self.checkers.complaints:
                 settled = self._power_cycle()
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a service may raise anything, SystemExit too
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"robustness: {type(error).__name__} in {where.name}: {error}"
             self.checkers.complain(text)

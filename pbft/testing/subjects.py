@@ -4,6 +4,7 @@ The key-value service is the one that the simulator knows by itself; any other i
 `module:Class`, a plain class with commands and queries or one that speaks bytes. A class may say
 itself which calls are worth making: `workload(rng)` returns a name and arguments, or, of a service
 of bytes, an operation. Without it, calls of all commands and queries are made up.
+A class may also have `invariant(self)`, which raises where its state is not as it must always be.
 """
 
 import random
@@ -11,26 +12,32 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pbft.core.errors import ServiceError
+import msgspec
+
+from pbft.core.errors import InvalidArgumentsError, PbftError, ServiceError
 from pbft.core.service import Service
 from pbft.services.kv import CompareAndSwap, Delete, Get, KeyValueService, Put, Scan, encode
+from pbft.testing.copies import copied
 from pbft.testing.determinism import imported, made_up
-from pbft.typed.hosting import hosted
+from pbft.typed.hosting import Hosted, hosted
 from pbft.typed.methods import methods_of, parse_operation
 
+SHOWN = 80
 READS = {encode(Get(b""))[1:2], encode(Scan(b"", b"", 1))[1:2]}
 """The tags of operations that change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`make` gives each replica its service, `operation` makes a call up, `reads` tells which
-    change nothing. `name` is none for the key-value service."""
+    """`make` gives each life of a replica its service, `operation` makes a call up, `reads` tells
+    which change nothing; `judge`, if any, raises where a service of `make` breaks its own
+    invariant. `name` is none for the key-value service."""
 
     name: str | None
     make: Callable[[], Service]
     operation: Callable[[random.Random], bytes]
     reads: Callable[[bytes], bool]
+    judge: Callable[[Service], None] | None = None
 
 
 def random_operation(rng: random.Random) -> bytes:
@@ -61,7 +68,34 @@ def subject(name: str | None) -> Subject:
     if name is None:
         return KEY_VALUE
     service = imported(name)
-    return Subject(name, lambda: hosted(service()), _operations(service), _reads(service))
+
+    def make() -> Service:
+        with copied(service) as copy:
+            try:
+                return hosted(copy())
+            except PbftError:
+                raise
+            except Exception as error:  # whatever the user's class raises
+                text = f"{name}() fails: {type(error).__name__}: {error}"
+                raise ServiceError(text) from error
+
+    judge = _judge if hasattr(service, "invariant") else None
+    return Subject(name, make, _operations(service), _reads(service), judge)
+
+
+def _judge(service: Service) -> None:
+    target: Any = service.target if isinstance(service, Hosted) else service
+    target.invariant()
+
+
+def shown_call(operation: bytes) -> str:
+    """An operation for people, `name(arguments)` where it is one of a class with commands."""
+    try:
+        name, packed = parse_operation(operation)
+        arguments = ", ".join(f"{msgspec.msgpack.decode(each)!r}" for each in packed)
+        return f"{name}({arguments})"[:SHOWN]
+    except (PbftError, msgspec.MsgspecError, UnicodeDecodeError):
+        return f"{operation!r}"[:SHOWN]
 
 
 def _operations(service: type) -> Callable[[random.Random], bytes]:
@@ -72,13 +106,17 @@ def _operations(service: type) -> Callable[[random.Random], bytes]:
     methods = methods_of(service)
 
     def operation(rng: random.Random) -> bytes:
-        made: Any = own(rng)
-        if isinstance(made, bytes):
-            return made
-        name, *arguments = made
-        if name not in methods:
-            raise ServiceError(f"workload of {service.__name__} names {name!r}, which it has not")
-        return methods[name][-1].pack(tuple(arguments), {})
+        try:
+            made: Any = own(rng)
+            if isinstance(made, bytes):
+                return made
+            name, *arguments = made
+            if name in methods:
+                return methods[name][-1].pack(tuple(arguments), {})
+        except Exception as error:  # whatever the user's method raises
+            text = f"workload of {service.__name__} fails: {type(error).__name__}: {error}"
+            raise ServiceError(text) from error
+        raise ServiceError(f"workload of {service.__name__} names {name!r}, which it has not")
 
     return operation
 
@@ -91,6 +129,9 @@ def _reads(service: type) -> Callable[[bytes], bool]:
     }
 
     def reads(operation: bytes) -> bool:
-        return bool(queries) and parse_operation(operation)[0] in queries
+        try:
+            return bool(queries) and parse_operation(operation)[0] in queries
+        except InvalidArgumentsError:
+            return False  # a faulty client asks anything
 
     return reads

@@ -9,6 +9,7 @@ those of the new one, is brought to the replicas one at a time; then `pbft.upgra
 like any other, makes the new version active at one place in the order.
 """
 
+import copy
 from typing import Any
 
 import msgspec
@@ -41,11 +42,24 @@ class Hosted:
         self._attributes = Attributes(target)
         self._state: State
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Hosted":
+        """A second one, which goes on from a copy of the state: whoever copies a replica copies
+        its service, and an object's attributes alone would miss what is derived from them."""
+        second = Hosted(type(self._target)())
+        memo[id(self)] = second
+        second.open(copy.deepcopy(self._state, memo))
+        return second
+
     def open(self, state: State) -> None:
         """Go on from `state`. Raises `HaltError` where newer code wrote it."""
         self._state = state
         self._known(self.active)
         self._attributes.open(state)
+
+    @property
+    def target(self) -> object:
+        """The object itself, to be looked at."""
+        return self._target
 
     @property
     def active(self) -> int:

@@ -28,6 +28,8 @@ PURE = frozenset({"pbft.core", "pbft.client_session", "pbft.client_reads", "pbft
 """The replicas' half of the protocol and the clients'."""
 CLUSTER = frozenset({"pbft.testing.cluster"})
 """The part of `pbft.testing` that starts real processes, and so may use the node."""
+NAMES = frozenset({"pbft.testing", "pbft.testing.pytest_plugin"})
+"""The list of the kit's public names, and who uses it: neither loads anything by itself."""
 REAL = frozenset({"pbft.node", "pbft.transport"})
 
 
@@ -88,6 +90,8 @@ def simulator_reaches_node(modules: Sequence[Module]) -> list[str]:
     found = []
     for module in modules:
         if not within(module.name, "pbft.testing") or within_any(module.name, CLUSTER):
+            continue
+        if module.name in NAMES:
             continue
         reached, stack = {module.name}, [module.name]
         while stack:

@@ -78,3 +78,8 @@ def test_what_cannot_be_checked_says_why() -> None:
     ):
         with pytest.raises(ServiceError, match=text):
             check(runs, 5)
+
+
+def test_a_service_that_ends_its_process_is_said() -> None:
+    with pytest.raises(ServiceError, match="does not run: it ended its process"):
+        check("tests.testing.breakable:EndsTheProcess", 10)

@@ -38,6 +38,7 @@ def test_calls_of_a_class_are_made_up() -> None:
     operations = [about.operation(rng) for _ in range(100)]
     assert {parse_operation(each)[0] for each in operations} == {"add", "reset", "value"}
     assert 0 < sum(map(about.reads, operations)) < 100
+    assert not about.reads(b"\x01what a faulty client asks")
 
 
 def test_a_class_may_name_its_own_calls() -> None:

@@ -1,11 +1,13 @@
 """What a replica does with a call of a plain class."""
 
+import copy
 from typing import cast
 
 import msgspec
 import pytest
 
 from pbft import (
+    Context,
     HaltError,
     InvalidArgumentsError,
     Map,
@@ -290,3 +292,15 @@ def test_a_full_state_takes_nothing_more_and_gives_back(monkeypatch: pytest.Monk
     assert host.digest == before
     assert host.ask(Keyed.between, 0, 10) == [(1, "x" * 60)]
     assert host.call(Keyed.put, 101, "") == 1
+
+
+def test_a_copy_of_a_machine_goes_on_by_itself() -> None:
+    host = Host(Bank())
+    host.call(Bank.deposit, "ann", 5)
+    host.call(Bank.transfer, "ann", "bob", 1)
+    second = copy.deepcopy(host.machine)
+    again = Bank.deposit.pack(("ann", 2), {})
+    assert second.execute(again, Context("ann", 9, 9)) == msgspec.msgpack.encode(6)
+    assert second.query(Bank.total.pack((), {})) == msgspec.msgpack.encode(7)
+    assert second.tree.freeze().digest != host.digest
+    assert host.ask(Bank.total) == 5

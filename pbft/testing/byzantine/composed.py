@@ -125,10 +125,18 @@ class Composed(Behaviour):
             on_time = within(now.monotonic, each.target.times)
             if isinstance(each.act, Fork) and on_time and within(self.turn, each.target.turns):
                 self._group = frozenset(each.act.group)
-                shared = self.honest.authentication
-                self._fork = copy.deepcopy(self.honest, {id(shared): shared})
+                self._fork = self._second()
                 self.acts["fork"] += 1
                 return
+
+    def _second(self) -> Replica | None:
+        """None where the service holds what cannot be copied, such as an open file."""
+        shared = self.honest.authentication
+        try:
+            return copy.deepcopy(self.honest, {id(shared): shared})
+        except TypeError:
+            self._forks = []
+            return None
 
     def _sides(self, packet: Packet) -> Iterable[int]:
         """Which of our cores are to hear it: a forked colluder's as it was meant."""

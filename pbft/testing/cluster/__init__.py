@@ -10,8 +10,10 @@ A traitor is an honest replica in a process whose effects pass through a Byzanti
 """
 
 import contextlib
+import os
 import random
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -103,7 +105,14 @@ class ProcessCluster:
         if self._record is not None and not (self._power_cuts and behaviour is None):
             file = recording_path(self._record, replica)
             arguments += ["--record", str(file)] if behaviour is None else [str(file)]
-        self._processes.start(replica, arguments, self._environments.get(replica))
+        self._processes.start(replica, arguments, self.environment(replica))
+
+    def environment(self, replica: ReplicaId) -> dict[str, str]:
+        """What its process has besides ours: the same modules to import, and a hash seed that no
+        other has, whatever ours is."""
+        paths = os.pathsep.join([os.getcwd(), *filter(None, sys.path)])
+        own = {"PYTHONHASHSEED": str(replica + 1), "PYTHONPATH": paths}
+        return own | dict(self._environments.get(replica, {}))
 
     def home(self, replica: ReplicaId) -> Path:
         """The directory that this replica loads."""

@@ -19,6 +19,7 @@ import msgspec
 
 from pbft import cluster_file
 from pbft.cluster import CLUSTER_FILE, KEYS, Cluster, replica_name
+from pbft.cluster_file import KEY_VALUE
 from pbft.core.ids import ReplicaId
 from pbft.testing.cluster import ProcessCluster
 from pbft.testing.cluster.proxy import CUT, Address, Conditions, Proxy
@@ -37,9 +38,17 @@ class MeshCluster(ProcessCluster):
         clients: int = 1,
         protocol: Mapping[str, int] | None = None,
         power_cuts: bool = False,
+        service: str = KEY_VALUE,
         seed: int = 0,
     ) -> None:
-        super().__init__(directory, n=n, clients=clients, protocol=protocol, power_cuts=power_cuts)
+        super().__init__(
+            directory,
+            n=n,
+            clients=clients,
+            protocol=protocol,
+            power_cuts=power_cuts,
+            service=service,
+        )
         self._proxy = Proxy(seed)
         self._names = [replica_name(replica) for replica in range(n)]
         seen = _joined(self._proxy, self.cluster)

@@ -1,0 +1,265 @@
+"""`pbft check` as a library: a user's service under simulated misfortune, and what came of it.
+
+First the service runs in several processes that differ in what must not matter (`determinism`), as
+one process can never see its own hash seed. Then come drawn runs on all cores, under every oracle;
+what fails is made smaller and kept as a plan file and a page.
+
+    found = check("bank:Bank", seeds=50)
+    print(found.problems or "it held")
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from msgspec import Struct
+
+from pbft.core.errors import ServiceError
+from pbft.testing import determinism
+from pbft.testing.determinism import imported
+from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
+from pbft.testing.plan import Plan, explicit
+from pbft.testing.planfiles import DIRECTORY, keep, violated
+from pbft.testing.reductions import events
+from pbft.testing.shrinking import shrink
+from pbft.testing.simulator import run
+from pbft.testing.situations import Situations
+from pbft.testing.subjects import Subject, shown_call, subject
+from pbft.testing.swarm import swarm
+from pbft.testing.timeline.observer import Recorder
+from pbft.testing.timeline.page import write as write_page
+from pbft.typed.methods import methods_of
+
+SEEDS = 50
+CALLS = 200
+"""Of the check for determinism."""
+SHRINK_SECONDS = 60.0
+FEWER_SECONDS = 20.0
+"""For leaving out calls that the difference between processes does not need."""
+ENOUGH = 8
+"""So many failed runs show what is wrong: no more are begun."""
+MOST_TOLD = 2
+"""Failures, of different properties, that are made smaller and kept."""
+HOUR_NS = 3600 * 10**9
+
+
+class Run(Struct, frozen=True):
+    """What one seed showed. `oracle`: the property that it violated, if any; `events`: how many
+    its plan has."""
+
+    seed: int
+    events: int
+    oracle: str | None
+    violations: list[str]
+    calls: dict[str, Calls]
+    situations: list[str]
+    faults: list[str]
+    virtual_ns: int
+
+
+class Finding(Struct, frozen=True):
+    """What is wrong: the property and the complaint in words; how many events of the plan are
+    left, whether certainly none of them can go, and where it is kept. What several processes
+    compute differently has no plan."""
+
+    oracle: str
+    text: str
+    seed: int | None = None
+    events: int | None = None
+    least: bool = False
+    file: str | None = None
+    page: str | None = None
+
+    @property
+    def again(self) -> str | None:
+        """The command that shows it again."""
+        return None if self.file is None else f"pbft replay {self.file}"
+
+
+class Checked(Struct, frozen=True):
+    """All that `check` found and did. `untested`: what no call got through to, in words."""
+
+    service: str
+    runs: int
+    failed: int
+    calls: dict[str, Calls]
+    situations: dict[str, float]
+    faults: dict[str, float]
+    virtual_hours: float
+    findings: list[Finding]
+    untested: list[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """Empty where it held and every command was really called."""
+        return [f"{each.oracle}: {each.text}" for each in self.findings] + self.untested
+
+
+Progress = Callable[[str, int, int], None]
+"""Told what goes on, how many runs are done, and of how many."""
+
+
+def check(
+    service: str,
+    *,
+    seeds: int = SEEDS,
+    seconds: float | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+    directory: Path = DIRECTORY,
+    progress: Progress = lambda what, done, total: None,
+) -> Checked:
+    """Check `module:Class` with so many seeds from `seed` on, and no new ones after `seconds`.
+    Raises `ServiceError` where it cannot be imported or called."""
+    about = subject(service)
+    about.make()
+    about.operation(random.Random(seed))
+    progress("determinism", 0, seeds)
+    findings = list(differences(service, about, seed))
+    try:
+        runs, broken = _simulated(
+            service, seed, seeds, seconds, jobs or os.cpu_count() or 1, directory, progress
+        )
+    except BrokenProcessPool:
+        text = f"a run of {service} ended its process: look for os._exit, or for too little memory"
+        raise ServiceError(text) from None
+    failed = sum(each.oracle is not None for each in runs)
+    return _summary(service, runs, failed, findings + broken)
+
+
+def _simulated(
+    service: str,
+    seed: int,
+    seeds: int,
+    seconds: float | None,
+    jobs: int,
+    directory: Path,
+    progress: Progress,
+) -> tuple[list[Run], list[Finding]]:
+    """All runs, and the least failure of each property, made smaller."""
+    with ProcessPoolExecutor(jobs) as pool:
+        runs: list[Run] = []
+        for each in _judged(pool, service, seed, seeds, seconds, jobs):
+            runs.append(each)
+            progress("simulation", len(runs), seeds)
+        failed = sorted((each for each in runs if each.oracle), key=lambda each: -each.events)
+        least = {each.oracle: each for each in failed}
+        told = sorted(least.values(), key=lambda each: each.events)[:MOST_TOLD]
+        progress("making failures smaller", len(runs), seeds)
+        reduced = [pool.submit(_reduced, service, each.seed, directory) for each in told]
+        found = [each.result() for each in reduced]
+    return runs, sorted(found, key=lambda each: each.events or 0)
+
+
+def differences(service: str, about: Subject, seed: int) -> Iterator[Finding]:
+    """What a service with commands computes differently in several processes: the one call, where
+    it is enough, or all up to it."""
+    if not methods_of(imported(service)):
+        return
+    dice = random.Random(f"determinism {seed}")
+    made = [about.operation(dice) for _ in range(CALLS)]
+    calls = [determinism.Operation(command_of(op), shown_call(op), op) for op in made]
+    report = determinism.check(service, calls=calls)
+    if report is not None:
+        report, count = _fewer(service, calls, report)
+        yield Finding("determinism", report.text, events=count)
+
+
+def _fewer(
+    service: str, calls: list[determinism.Operation], report: determinism.Report
+) -> tuple[determinism.Report, int]:
+    """A difference that takes few calls, and how many: the last alone, or as many as could not be
+    left out in the time."""
+    until = time.monotonic() + FEWER_SECONDS
+    calls = calls[: report.number]
+    alone = determinism.check(service, calls=calls[-1:])
+    if alone is not None:
+        return alone, 1
+    size = len(calls) // 2
+    while size and time.monotonic() < until:
+        end = len(calls) - 1
+        while end > 0 and time.monotonic() < until:
+            shorter = calls[: max(0, end - size)] + calls[end:]
+            found = determinism.check(service, calls=shorter)
+            if found is not None:
+                report, calls = found, shorter[: found.number]
+            end = min(end - size, len(calls) - 1)
+        size //= 2
+    return report, len(calls)
+
+
+def _judged(
+    pool: ProcessPoolExecutor, service: str, first: int, most: int, seconds: float | None, jobs: int
+) -> Iterator[Run]:
+    """As many seeds as there is time for; after enough failures no new ones."""
+    until = None if seconds is None else time.monotonic() + seconds
+    left, failed = iter(range(first, first + most)), 0
+    running: set[Future[Run]] = set()
+    while True:
+        spent = until is not None and time.monotonic() > until
+        for number in left if failed < ENOUGH and not spent else ():
+            running.add(pool.submit(judge, service, number))
+            if len(running) > jobs:
+                break
+        if not running:
+            return
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        for each in done:
+            outcome = each.result()
+            failed += outcome.oracle is not None
+            yield outcome
+
+
+def judge(service: str, seed: int) -> Run:
+    """One run."""
+    return judged(swarm(seed, service))
+
+
+def judged(plan: Plan) -> Run:
+    """One run of a plan."""
+    exercised, situations = Exercised(), Situations()
+    report = run(plan, [exercised, situations])
+    return Run(
+        plan.seed,
+        events(explicit(plan)),
+        violated(report),
+        report.violations,
+        exercised.calls,
+        sorted(situations.seen),
+        sorted(name for name, count in report.faults.items() if count),
+        report.virtual_ns,
+    )
+
+
+def _reduced(service: str, seed: int, directory: Path) -> Finding:
+    """The failure of a seed made smaller, and kept as a file and a page."""
+    small = shrink(swarm(seed, service), seconds=SHRINK_SECONDS)
+    name = f"{service.replace(':', '-')}-{seed}"
+    file = keep(small.plan, small.report, directory, name)
+    recorder, page = Recorder(), file.with_suffix(".html")
+    run(small.plan, [recorder])
+    write_page(page, recorder.recording(file.name))
+    oracle = violated(small.report) or ""
+    text = small.report.violations[0] if small.report.violations else "the run did not end in time"
+    text = text.removeprefix(f"{oracle}: ")
+    left = events(small.plan)
+    return Finding(oracle, text, seed, left, small.complete, str(file), str(page))
+
+
+def _summary(service: str, runs: list[Run], failed: int, findings: list[Finding]) -> Checked:
+    calls = summed(each.calls for each in runs)
+    return Checked(
+        service,
+        len(runs),
+        failed,
+        calls,
+        shares((each.situations for each in runs), len(runs)),
+        shares((each.faults for each in runs), len(runs)),
+        sum(each.virtual_ns for each in runs) / HOUR_NS,
+        findings,
+        untested(service, calls),
+    )
