@@ -9,8 +9,12 @@ from pbft.cli.main import main
 from pbft.core.config import Configuration
 from tests.architecture.modules import Module, load, parse
 
-TOOLS = ("pbft.testing.determinism", "pbft.testing.reexecution", "pbft.processes")
-"""They hand the environment on to processes of theirs, and look at nothing in it."""
+TOOLS = (
+    *("pbft.processes", "pbft.testing.determinism", "pbft.testing.reexecution"),
+    "pbft.testing.cluster.witness",
+)
+"""They hand the environment on to processes of theirs, and look at nothing in it; or, in a drill,
+at which service of the user's to watch."""
 
 
 def environment_reads(modules: list[Module]) -> list[str]:

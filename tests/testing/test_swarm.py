@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from pbft.core.quorum import quorum
+from pbft.testing.byzantine import PACING
 from pbft.testing.byzantine.attacks import Fork
 from pbft.testing.plan import Plan, explicit
 from pbft.testing.simulator import run
@@ -25,14 +26,27 @@ def test_at_most_f_are_faulty_in_any_way() -> None:
         broken = {each.replica for each in plan.damages} | {each.replica for each in plan.losses}
         assert not broken & plan.traitors.keys()
         assert len(broken) + len(plan.traitors) <= plan.config.f
-        assert plan.attacks.keys() == plan.traitors.keys()
+        composed = {r for r, name in plan.traitors.items() if name not in PACING}
+        assert plan.attacks.keys() == composed
 
 
 def test_every_fault_ends_with_the_bad_time() -> None:
     for plan in PLANS:
         assert all(each.end <= plan.gst_ns for each in plan.partitions)
         broken = {each.replica for each in plan.damages}
-        assert all(c.end <= plan.gst_ns for c in plan.crashes if c.replica not in broken)
+        healed = [c for c in plan.crashes if plan.is_core(c.replica)]
+        assert all(c.end <= plan.gst_ns for c in healed if c.replica not in broken)
+
+
+def test_a_core_that_heals_alone_is_a_quorum_of_sound_replicas() -> None:
+    cores = [plan for plan in PLANS if plan.core is not None]
+    assert 10 < len(cores) < 100
+    for plan in cores:
+        core = plan.core or frozenset()
+        faulty = {*plan.traitors, *(each.replica for each in plan.damages)}
+        assert len(core) == quorum(plan.config.n)
+        assert not core & faulty
+        assert not plan.losses
 
 
 def test_each_class_of_faults_is_there_and_is_not() -> None:
@@ -49,6 +63,7 @@ def test_each_class_of_faults_is_there_and_is_not() -> None:
         "disks": share([bool(plan.losses or plan.damages) for plan in PLANS]),
         "faulty clients": share([plan.faulty_clients > 0 for plan in PLANS]),
         "fast reads": share([plan.config.fast_reads for plan in PLANS]),
+        "power cycles": share([plan.power_cycle for plan in PLANS]),
     }
     assert all(0.1 < each < 0.9 for each in shares.values()), shares
     assert {plan.config.n for plan in PLANS} == set(SIZES)
