@@ -18,7 +18,7 @@ from pbft.testing.campaign import Kept, Size, Summary
 from pbft.testing.families import CONTROLS, FAMILIES, FLAGGED_WITHIN
 
 SHOWN = 20
-DEFAULTS = {"seeds": 5000}
+DEFAULTS = {"swarm": 5000, "twins": 5000, "byzzfuzz": 1800}
 MAX_RUNS = 10**6
 
 

@@ -25,10 +25,13 @@ EXAMPLES: dict[str, str] = {
     "audit": "pbft audit mycluster",
     "check": "pbft check pbft.services.counters:Counters --seeds 4",
     "verify-receipt": "pbft verify-receipt receipt.json --cluster mycluster",
-    "campaign": "pbft campaign run --seeds 4 --controls 2 --progress part.jsonl",
-    "campaign run": "pbft campaign run --seeds 4 --controls 2 --shard 1/2 --progress one.jsonl",
+    "campaign": "pbft campaign run --swarm 3 --twins 3 --byzzfuzz 0 --controls 1",
+    "campaign run": (
+        "pbft campaign run --swarm 3 --twins 3 --byzzfuzz 0 --controls 1 --shard 1/2"
+        " --progress one.jsonl"
+    ),
     "campaign merge": "pbft campaign merge one.jsonl --json",
-    "campaign show": "pbft campaign show part.jsonl",
+    "campaign show": "pbft campaign show campaign.jsonl",
     "simulate": "pbft simulate --seed 1 --seeds 2 --json",
     "replay": "pbft replay pbft-failures/seed-17-agreement-3fa2c81e.json --timeline run.html",
     "shrink": "pbft shrink pbft-failures/seed-17-agreement-3fa2c81e.json",

@@ -25,7 +25,7 @@ from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.run import ROOT, copy_sources, select
 
-FAMILY = "seeds"
+FAMILY = "swarm"
 ROUNDS = (32, 128, 1000)
 """The seeds that each round ends with."""
 SECONDS_PER_SEED = 20
