@@ -7,7 +7,6 @@ from pathlib import Path
 from pbft.cli.examples import EXAMPLES
 from tests.cli.command import assert_refused, pbft_command
 
-
 NOTHING = ("--swarm", "0", "--twins", "0", "--byzzfuzz", "0", "--controls", "0")
 
 
