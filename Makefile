@@ -34,9 +34,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## four replicas over UDP, one of them Byzantine (ARGS="--byzantine silent")
 	$(BIN)/pbft demo $(ARGS)
 
-test: $(READY)  ## all tests; those that start real processes one after another
+test: $(READY)  ## all tests; those that time real processes one after another
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not system"
-	$(BIN)/python -m pytest -m cluster
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m cluster $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -m cluster $(ALONE)
 
 test-system: $(READY)  ## beside programs of the system (Debian: etcd-server, etcd-client, chromium)
 	$(BIN)/python -m pytest -m system
