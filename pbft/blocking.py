@@ -35,7 +35,7 @@ class BlockingClient:
         self,
         directory: str | os.PathLike[str],
         *,
-        identity: str | os.PathLike[str] = "client-0",
+        identity: str | os.PathLike[str] | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
         passphrase: bytes | None = None,
     ) -> None:

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from pbft import control
 from pbft.acquired import Acquired, acquire
-from pbft.client_calls import Calls, due, opened
+from pbft.client_calls import Alone, Calls, due, opened, why_unanswered
 from pbft.client_room import Room
 from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession
 from pbft.client_stats import ClientStats
@@ -74,7 +74,7 @@ class Client:
         self._timeout = timeout
         self._calls: Calls[bytes] = Calls()
         self._room = Room()
-        self._resolving = Room(MAX_RESOLVING)
+        self._resolving, self._alone = Room(MAX_RESOLVING), Alone()
         self._reports: Calls[StatusReport] = Calls()
         self._nonce = 0
         self._drops: Counter[str] = Counter()
@@ -167,11 +167,16 @@ class Client:
     async def resolve(self, key: str, *, timeout: float | None = None) -> bytes:
         """The outcome of a call that was prepared or was not answered; it takes effect now if it
         has not yet. Raises what `call` raises, and `ForgottenOutcomeError` once this client has
-        made `client_window` later requests; `ConfigurationError` for another's key."""
+        made `client_window` later requests; `ConfigurationError` for another's key. One key is
+        resolved by one call at a time; a second waits for the first."""
         raw, place = parse_key(key)
-        return await self._outcome(
-            lambda: self._session.resume(raw, place), len(raw), timeout, self._resolving
-        )
+        try:
+            async with self._alone.at(key):
+                return await self._outcome(
+                    lambda: self._session.resume(raw, place), len(raw), timeout, self._resolving
+                )
+        except UnansweredError as error:
+            raise UnansweredError(str(error), key) from None
 
     async def certified(
         self, operation: bytes, *, timeout: float | None = None
@@ -196,7 +201,7 @@ class Client:
     async def _outcome(
         self, begin: Callable[[], int], size: int, timeout: float | None, room: Room
     ) -> bytes:
-        self._check_open()
+        self._check_here()
         until = due(self._timeout if timeout is None else timeout)
         async with AsyncExitStack() as inside:
             try:
@@ -229,7 +234,7 @@ class Client:
         """What `replica` says about itself; nobody vouches for it but that replica.
 
         Raises `UnansweredError` after `timeout` seconds."""
-        self._check_open()
+        self._check_here()
         self._nonce += 1
         query = StatusQuery(self._nonce)
         name = self._cluster.member(replica).name
@@ -244,28 +249,21 @@ class Client:
         raise UnansweredError(f"{name} does not answer: is it running?")
 
     def stats(self) -> ClientStats:
-        """A frozen look at this client."""
-        return ClientStats(
-            view=self._session.view,
-            pending=self._session.pending,
-            retransmissions=self._session.retransmissions,
-            fast_reads=self._session.fast_reads,
-            requests=self._session.completed,
-            timely_replies=dict(self._session.timely_replies),
-            late_replies=dict(self._session.late_replies),
-            wrong_replies=dict(self._session.wrong_replies),
-            drops=dict(self._drops),
-            connected=self._connected(),
-        )
+        """A frozen look at this client. Raises `PbftError` before it was opened, as the two
+        properties do."""
+        self._check_opened()
+        return ClientStats.of(self._session, self._drops, self._connected())
 
     @property
     def cluster(self) -> Cluster:
         """What was loaded."""
+        self._check_opened()
         return self._cluster
 
     @property
     def name(self) -> str:
         """Who asks, as the service sees it; of a guest, its admitter and its slot."""
+        self._check_opened()
         return self._who.name
 
     # -- driving ------------------------------------------------------------------------------
@@ -373,23 +371,24 @@ class Client:
     def _connected(self) -> int:
         return sum(self._end.established(each.name) for each in self._cluster.replicas)
 
-    def _check_open(self) -> None:
+    def _check_opened(self) -> "asyncio.Task[None]":
         if self._driver is None:
             raise PbftError("this client is not open: use `async with Client(...) as client`")
-        if self._driver.done():
+        return self._driver
+
+    def _check_open(self) -> None:
+        if self._check_opened().done():
             raise PbftError("this client is closed: open a new one")
 
+    def _check_here(self) -> None:
+        """Open, and in the loop that it was opened in: what waits in another is never woken."""
+        self._check_open()
+        if self._check_opened().get_loop() is not asyncio.get_running_loop():
+            raise PbftError("this client was opened in another event loop: open one in each")
+
     def _why_unanswered(self) -> str:
-        if self._end.mismatched:
-            names = ", ".join(sorted(self._end.mismatched))
-            return f"{names} run with another cluster.toml than this client: use the same file"
-        connected, n = self._connected(), len(self._cluster.replicas)
-        if connected < self._cluster.config.quorum:
-            return (
-                f"no quorum answered in time: {connected} of {n} replicas could be reached;"
-                " start the others with `pbft up` or `pbft replica`"
-            )
-        return "no quorum answered in time: the outcome of the operation is not known"
+        n, quorum = len(self._cluster.replicas), self._cluster.config.quorum
+        return why_unanswered(self._end.mismatched, self._connected(), n, quorum)
 
     def _fail(self, error: Exception) -> None:
         self._calls.fail(error)

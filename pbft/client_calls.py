@@ -1,7 +1,10 @@
 """Who waits for what: calls under way, each until it has an answer or its time is up."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from pbft.core.errors import ForgottenOutcomeError, RejectedError
 from pbft.core.service import FORGOTTEN, OK
@@ -43,6 +46,35 @@ class Calls(Generic[T]):
         for future in self._under_way.values():
             future.set_exception(error)
         self._under_way.clear()
+
+
+class Alone:
+    """Lets one at a time at each key."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def at(self, key: str) -> AsyncIterator[None]:
+        """Once everybody before is done."""
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        async with lock:
+            yield
+
+
+def why_unanswered(mismatched: Iterable[str], connected: int, n: int, quorum: int) -> str:
+    """In words, with what to do about it: replicas that run with another cluster file, or how many
+    could be reached."""
+    if names := ", ".join(sorted(mismatched)):
+        return f"{names} run with another cluster.toml than this client: use the same file"
+    if connected < quorum:
+        return (
+            f"no quorum answered in time: {connected} of {n} replicas could be reached;"
+            " start the others with `pbft up` or `pbft replica`"
+        )
+    return "no quorum answered in time: the outcome of the operation is not known"
 
 
 def due(seconds: float) -> float:

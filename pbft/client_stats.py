@@ -1,7 +1,9 @@
 """What a client has seen of the replicas: who answers, who is late, who lies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pbft.client_session import ClientSession
 from pbft.core.ids import ReplicaId, View
 
 
@@ -20,6 +22,22 @@ class ClientStats:
     wrong_replies: dict[ReplicaId, int]
     drops: dict[str, int]
     connected: int
+
+    @classmethod
+    def of(cls, session: ClientSession, drops: Mapping[str, int], connected: int) -> "ClientStats":
+        """As they are now."""
+        return cls(
+            view=session.view,
+            pending=session.pending,
+            retransmissions=session.retransmissions,
+            fast_reads=session.fast_reads,
+            requests=session.completed,
+            timely_replies=dict(session.timely_replies),
+            late_replies=dict(session.late_replies),
+            wrong_replies=dict(session.wrong_replies),
+            drops=dict(drops),
+            connected=connected,
+        )
 
     def silent(self, replica: ReplicaId) -> int:
         """Requests that `replica` has not answered, or not yet."""

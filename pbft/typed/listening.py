@@ -37,8 +37,9 @@ async def events(
 ) -> AsyncIterator[Event]:
     """Events as they take effect, those numbered above `after`, or of sequence number `sequence`
     and above; of one `topic`, or all. Ends never: break out of it, and go on later with `after`
-    the number of the last one. Raises `EventsLostError`, and `ServiceError` where the cluster's
-    service has no events."""
+    the number of the last one. Raises `EventsLostError`, also where events of `sequence` and above
+    may be among those that are gone; `ServiceError` where the cluster's service has no events; and
+    what `Client.read` raises: go on with `after`."""
     pause = POLL_SECONDS
     while True:
         packed = [msgspec.msgpack.encode(each) for each in (after, sequence, MOST)]
@@ -47,7 +48,7 @@ async def events(
             page = _page.decode(data)
         except msgspec.MsgspecError as error:
             raise ServiceError(f"the cluster's service has no events: {error}") from None
-        if not sequence and after + 1 < page.first:
+        if _lost(page, after, sequence):
             raise EventsLostError(after, page.first - 1)
         for event in page.events:
             after, sequence = event.number, 0
@@ -56,6 +57,15 @@ async def events(
         pause = POLL_SECONDS if page.events else min(2 * pause, IDLE_SECONDS)
         if not page.events:
             await asyncio.sleep(pause)
+
+
+def _lost(page: Page, after: int, sequence: int) -> bool:
+    """Whether what was asked for may be gone: it is, where events went and the first that is kept
+    is of a later sequence number than the one asked for."""
+    if not sequence:
+        return after + 1 < page.first
+    begins = page.events[:1] and page.events[0].number == page.first
+    return bool(begins) and page.first > 1 and page.events[0].sequence > sequence
 
 
 _page = msgspec.msgpack.Decoder(Page)
