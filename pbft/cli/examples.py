@@ -25,9 +25,9 @@ EXAMPLES: dict[str, str] = {
     "audit": "pbft audit mycluster",
     "check": "pbft check pbft.services.counters:Counters --seeds 4",
     "verify-receipt": "pbft verify-receipt receipt.json --cluster mycluster",
-    "campaign": "pbft campaign run --swarm 3 --twins 3 --byzzfuzz 0 --controls 1",
+    "campaign": "pbft campaign run --swarm 3 --twins 3 --byzzfuzz 0 --controls 2",
     "campaign run": (
-        "pbft campaign run --swarm 3 --twins 3 --byzzfuzz 0 --controls 1 --shard 1/2"
+        "pbft campaign run --swarm 3 --twins 3 --byzzfuzz 0 --controls 2 --shard 1/2"
         " --progress one.jsonl"
     ),
     "campaign merge": "pbft campaign merge one.jsonl --json",
