@@ -79,16 +79,15 @@ class Map(MutableMapping[K, V], Generic[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         data = self._value.encode(value, f"[{key!r}]")
-        if self._state.put(self._at(key), data) is None and self._sorted is not None:
-            self._sorted.add(key)
-            self._undo.append((key, True))
+        at = self._at(key)
+        if self._state.put(at, data) is None:
+            self._note(at, added=True)
 
     def __delitem__(self, key: K) -> None:
-        if self._state.delete(self._at(key)) is None:
+        at = self._at(key)
+        if self._state.delete(at) is None:
             raise KeyError(key)
-        if self._sorted is not None:
-            self._sorted.remove(key)
-            self._undo.append((key, False))
+        self._note(at, added=False)
 
     def __contains__(self, key: object) -> bool:
         try:
@@ -128,13 +127,23 @@ class Map(MutableMapping[K, V], Generic[K, V]):
     def undo(self) -> None:
         """What the command did has been taken back in the state."""
         for key, added in reversed(self._undo):
-            if self._sorted is not None:
-                (self._sorted.remove if added else self._sorted.add)(key)
+            self._sort(key, not added)
         self._undo.clear()
 
     def settle(self) -> None:
         """What the command did stays."""
         self._undo.clear()
+
+    def _note(self, at: bytes, added: bool) -> None:
+        """Also where there is no index yet: one that this command makes later has the key. It is
+        the key as it is read, since an enum's member, say, would not be there after a restart."""
+        key: K = self._key.decode(at[len(self._prefix) :], "a key")
+        self._undo.append((key, added))
+        self._sort(key, added)
+
+    def _sort(self, key: K, added: bool) -> None:
+        if self._sorted is not None:
+            (self._sorted.add if added else self._sorted.remove)(key)
 
     @property
     def _keys(self) -> "SortedList[K]":

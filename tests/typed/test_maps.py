@@ -1,0 +1,60 @@
+"""What a `Map` of a hosted service has, whatever happened to it before."""
+
+from enum import IntEnum
+
+import pytest
+
+from pbft import Map, command, query
+from tests.typed.host import Host, moved
+
+
+class Colour(IntEnum):
+    RED = 1
+
+
+class Shelf:
+    """At most three books."""
+
+    def __init__(self) -> None:
+        self.books = Map(int, str)
+
+    @command
+    def put(self, number: int, full: bool = False) -> int:
+        self.books[number] = "x"
+        self.books.pop(number - 10, None)
+        if full or len(self.books) > 3:
+            len(self.books)
+            raise ValueError("full")
+        return len(self.books)
+
+    @command
+    def paint(self) -> str:
+        self.books[Colour.RED] = "red"
+        return repr(list(self.books))
+
+    @query
+    def numbers(self) -> str:
+        return repr(list(self.books))
+
+
+def test_an_index_made_by_a_command_that_fails_has_nothing_of_it() -> None:
+    host = Host(Shelf())
+    with pytest.raises(ValueError, match="full"):
+        host.call(Shelf.put, 1, True)
+    assert host.ask(Shelf.numbers) == "[]"
+    for number in (1, 2):
+        host.call(Shelf.put, number)
+    other = moved(host, Shelf())
+    for each in (host, other):
+        with pytest.raises(ValueError, match="full"):
+            each.call(Shelf.put, 12, True)  # which removes 2
+        assert each.ask(Shelf.numbers) == "[1, 2]"
+        assert each.call(Shelf.put, 3) == 3
+    assert host.digest == other.digest
+
+
+def test_a_key_is_at_once_what_a_restart_reads() -> None:
+    host = Host(Shelf())
+    host.ask(Shelf.numbers)  # so that there is an index
+    assert host.call(Shelf.paint) == "[1]"
+    assert moved(host, Shelf()).ask(Shelf.numbers) == "[1]"
