@@ -3,6 +3,9 @@
 An attribute's type is its annotation at the class, or, of a plain int, str, bytes, bool or float,
 the type of the value that `__init__` gives it. What an attribute holds is written whole where it
 changed, so together they stay small: larger state belongs into a `Map`.
+
+After every call an attribute is what a restart would read: 3 set to a float is 3.0, and no two
+attributes share a list. So a replica that was restarted goes on as the others do.
 """
 
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -38,8 +41,9 @@ class Attributes:
             name: _codec(type(target), name, hints, self._values[name]) for name in plain
         }
         self._since = {name: _since(hints.get(name)) for name in plain}
-        self._initial = {name: self._encode(name) for name in plain}
-        self._kept = dict(self._initial)
+        self._kept: dict[str, bytes] = {}
+        self._initial = {name: self._read(name)[0] for name in plain}
+        self._kept.update(self._initial)
         self._state: State
 
     def open(self, state: State) -> None:
@@ -63,24 +67,15 @@ class Attributes:
                 f"{sorted(odd)[0]} is not the state of a command to add or remove:"
                 " set every attribute in __init__"
             )
-        changed = {
-            name: data for name in self._codecs if (data := self._encode(name)) != self._kept[name]
-        }
-        if not changed:
-            return
-        sizes = {name: len(data) for name, data in (self._kept | changed).items()}
-        if sum(sizes.values()) > MAX_BYTES:
-            largest = max(sizes, key=lambda name: sizes[name])
-            raise ServiceError(
-                f"the attributes hold more than {MAX_BYTES} bytes, most of them {largest}: make"
-                f" that a pbft.Map, which has no such limit"
-            )
+        read = {name: self._read(name) for name in self._codecs}
+        changed = {name: data for name, (data, _) in read.items() if data != self._kept[name]}
+        if changed:
+            self._judge(changed)
         for name, data in changed.items():
             if self._since[name] <= version:
                 self._state.put(PREFIX + name.encode(), data)
             self._kept[name] = data
-            if self._codecs[name].has_sets:
-                self._values[name] = self._codecs[name].decode(data, name)
+        self._values.update((name, value) for name, (_, value) in read.items())
 
     def undo(self) -> None:
         """Everything as `flush` or `open` left it last; parts, as the state is by now."""
@@ -96,19 +91,40 @@ class Attributes:
         for each in self.parts.values():
             each.settle()
 
-    @property
-    def changed(self) -> bool:
-        """Whether anything differs from what is kept: a query may not do that."""
-        same = self._values.keys() == self._codecs.keys() | self.parts.keys()
-        return not same or any(self._encode(name) != self._kept[name] for name in self._codecs)
+    def unchanged(self) -> bool:
+        """Whether all is as it is kept, as it has to be after a query; then also what a query may
+        have shared between attributes is read anew. Raises `ServiceError` like `flush`."""
+        if self._values.keys() != self._codecs.keys() | self.parts.keys():
+            return False
+        read = {name: self._read(name) for name in self._codecs}
+        if any(data != self._kept[name] for name, (data, _) in read.items()):
+            return False
+        self._values.update((name, value) for name, (_, value) in read.items())
+        return True
+
+    def _judge(self, changed: dict[str, bytes]) -> None:
+        """Raises `ServiceError` where the state may not be like this."""
+        sizes = {name: len(data) for name, data in (self._kept | changed).items()}
+        if sum(sizes.values()) > MAX_BYTES:
+            largest = max(sizes, key=lambda name: sizes[name])
+            raise ServiceError(
+                f"the attributes hold more than {MAX_BYTES} bytes, most of them {largest}: make"
+                f" that a pbft.Map, which has no such limit"
+            )
 
     def _reload(self) -> None:
         for name, codec in self._codecs.items():
             self._values[name] = codec.decode(self._kept[name], name)
 
-    def _encode(self, name: str) -> bytes:
+    def _read(self, name: str) -> tuple[bytes, Any]:
+        """The bytes of an attribute, and the value that a restart reads from them: written again,
+        that value gives the same bytes."""
+        codec = self._codecs[name]
         try:
-            return self._codecs[name].encode(self._values[name], name)
+            data, value = codec.round_trip(self._values[name], name)
+            if data != self._kept.get(name):
+                data, value = codec.round_trip(value, name)
+            return data, value
         except InvalidArgumentsError as error:
             raise ServiceError(f"{type(self._target).__name__}.{error}") from None
 

@@ -118,7 +118,7 @@ class Hosted:
 
     def _run(self, method: Method[..., Any], packed: list[bytes]) -> bytes:
         result = method.run(self._target, method.unpack(packed), {})
-        if method.kind == "query" and self._attributes.changed:
+        if method.kind == "query" and not self._attributes.unchanged():
             self._attributes.undo()
             raise ServiceError(f"{method.name} is a query and changed the state: make it a command")
         return method.result.encode(result, f"the result of {method.name}")

@@ -19,14 +19,19 @@ class Codec:
     def __init__(self, kind: Any) -> None:
         self.kind = kind
         try:
-            self.has_sets = _has_sets(inspect.type_info(kind), set())
+            has_sets = _has_sets(inspect.type_info(kind), set())
             self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(kind)
         except TypeError as error:
             raise ServiceError(f"{kind} cannot be sent or kept: {error}") from None
-        self._encoder = msgspec.msgpack.Encoder(order="deterministic" if self.has_sets else None)
+        self._encoder = msgspec.msgpack.Encoder(order="deterministic" if has_sets else None)
 
     def encode(self, value: Any, what: str) -> bytes:
         """Raises `InvalidArgumentsError`, which calls the value `what`."""
+        return self.round_trip(value, what)[0]
+
+    def round_trip(self, value: Any, what: str) -> tuple[bytes, Any]:
+        """The bytes, and the value that is read from them, which may be another: a tuple under
+        `Any` becomes a list. Raises `InvalidArgumentsError`."""
         try:
             data = self._encoder.encode(value)
         except (
@@ -37,8 +42,7 @@ class Codec:
             msgspec.MsgspecError,
         ) as error:
             raise InvalidArgumentsError(f"{what} cannot be written: {error}") from None
-        self.decode(data, what)
-        return data
+        return data, self.decode(data, what)
 
     def decode(self, data: bytes, what: str) -> Any:
         """Raises `InvalidArgumentsError`."""

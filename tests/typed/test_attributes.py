@@ -1,0 +1,88 @@
+"""An attribute is what a restart would read, at every replica and after every call."""
+
+from typing import Annotated, Any
+
+from pbft import Map, Since, command, query
+from tests.typed.host import Host, moved
+
+
+class Odd:
+    """Sets its attributes to what they are not read back as."""
+
+    version = 2
+    balance: float
+    anything: Any
+    one: list[list[int]]
+    two: list[list[int]]
+    later: Annotated[int, Since(2)]
+
+    def __init__(self) -> None:
+        self.balance = 0
+        self.anything = None
+        self.one = self.two = [[]]
+        self.later = 0
+        self.entries = Map(str, int)
+
+    @command
+    def set(self, amount: int) -> None:
+        self.balance = amount
+        self.anything = (amount,)
+
+    @command
+    def share(self) -> None:
+        self.two[0] = self.one[0]
+
+    @command
+    def append(self, number: int) -> None:
+        self.one[0].append(number)
+
+    @command
+    def too_early(self) -> None:
+        self.later += 1
+
+    @command
+    def replace(self) -> None:
+        self.entries = Map(str, int)
+        self.entries["lost"] = 1
+
+    @command
+    def put(self) -> int:
+        self.entries["kept"] = 1
+        return len(self.entries)
+
+    @query
+    def show(self) -> str:
+        return repr((self.balance, self.anything, self.one, self.two))
+
+    @query
+    def share_quietly(self) -> None:
+        self.two[0] = self.one[0]
+
+    @query
+    def replace_quietly(self) -> None:
+        self.entries = Map(str, int)
+
+
+def test_what_is_set_becomes_what_a_restart_reads() -> None:
+    host = Host(Odd())
+    assert host.ask(Odd.show) == "(0.0, None, [[]], [[]])"
+    host.call(Odd.set, 3)
+    other = moved(host, Odd())
+    assert host.ask(Odd.show) == other.ask(Odd.show) == "(3.0, [3], [[]], [[]])"
+    for each in (host, other):
+        each.call(Odd.append, 1)
+    assert host.digest == other.digest
+
+
+def test_attributes_share_nothing_even_where_their_bytes_stay_equal() -> None:
+    host = Host(Odd())
+    host.call(Odd.append, 1)
+    assert host.ask(Odd.show) == "(0.0, None, [[1]], [[]])"
+    host = Host(Odd())
+    host.call(Odd.share)
+    host.ask(Odd.share_quietly)  # at one replica alone
+    other = moved(host, Odd())
+    for each in (host, other):
+        each.call(Odd.append, 1)
+        assert each.ask(Odd.show) == "(0.0, None, [[1]], [[]])"
+    assert host.digest == other.digest
