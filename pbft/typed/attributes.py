@@ -59,14 +59,19 @@ class Attributes:
     def flush(self, version: int) -> None:
         """Write what changed. Raises `ServiceError` where the state may not be like this, and what
         a part raises."""
-        for each in self.parts.values():
-            each.flush()
         if self._values.keys() != self._codecs.keys() | self.parts.keys():
             odd = self._values.keys() ^ (self._codecs.keys() | self.parts.keys())
             raise ServiceError(
                 f"{sorted(odd)[0]} is not the state of a command to add or remove:"
                 " set every attribute in __init__"
             )
+        for name, each in self.parts.items():
+            if self._values[name] is not each:
+                raise ServiceError(
+                    f"{name} was assigned anew, and what is in a new {type(each).__name__} is not"
+                    " in the state: change the one that __init__ made"
+                )
+            each.flush()
         read = {name: self._read(name) for name in self._codecs}
         changed = {name: data for name, (data, _) in read.items() if data != self._kept[name]}
         if changed:
@@ -95,6 +100,8 @@ class Attributes:
         """Whether all is as it is kept, as it has to be after a query; then also what a query may
         have shared between attributes is read anew. Raises `ServiceError` like `flush`."""
         if self._values.keys() != self._codecs.keys() | self.parts.keys():
+            return False
+        if any(self._values[name] is not each for name, each in self.parts.items()):
             return False
         read = {name: self._read(name) for name in self._codecs}
         if any(data != self._kept[name] for name, (data, _) in read.items()):

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any
 
-from pbft import Map, Since, command, query
+import pytest
+
+from pbft import Map, ServiceError, Since, command, query
 from tests.typed.host import Host, moved
 
 
@@ -86,3 +88,16 @@ def test_attributes_share_nothing_even_where_their_bytes_stay_equal() -> None:
         each.call(Odd.append, 1)
         assert each.ask(Odd.show) == "(0.0, None, [[1]], [[]])"
     assert host.digest == other.digest
+
+
+def test_a_map_cannot_be_assigned_anew() -> None:
+    host = Host(Odd())
+    before = host.digest
+    with pytest.raises(ServiceError, match="entries was assigned anew"):
+        host.call(Odd.replace)
+    for ask in (host.ask, host.call):
+        with pytest.raises(ServiceError, match="is a query and changed the state"):
+            ask(Odd.replace_quietly)
+    assert host.digest == before
+    assert host.call(Odd.put) == 1
+    assert host.digest != before
