@@ -10,6 +10,7 @@ like any other, makes the new version active at one place in the order.
 """
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -28,6 +29,40 @@ MAX_STATE_BYTES = 2 * 1024 * 1024 * 1024
 """Keys and values together."""
 
 
+class Counted:
+    """A `State` that counts what is written to it, and what was tried: a query may do neither."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.writes = 0
+
+    def __len__(self) -> int:
+        return len(self._state)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all keys and values."""
+        return self._state.size_bytes
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, or none where there is none."""
+        return self._state.get(key)
+
+    def put(self, key: bytes, value: bytes) -> bytes | None:
+        """Set a value; what it replaced."""
+        self.writes += 1
+        return self._state.put(key, value)
+
+    def delete(self, key: bytes) -> bytes | None:
+        """Remove a key; what it held."""
+        self.writes += 1
+        return self._state.delete(key)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """All entries."""
+        return self._state.items()
+
+
 class Hosted:
     """A core `Service` around `target`. Raises `ServiceError` for a class that cannot be
     replicated."""
@@ -41,6 +76,7 @@ class Hosted:
         self._newest = int(getattr(target, "version", 1))
         self._attributes = Attributes(target)
         self._state: State
+        self._counted: Counted
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Hosted":
         """A second one, which goes on from a copy of the state: whoever copies a replica copies
@@ -54,7 +90,8 @@ class Hosted:
         """Go on from `state`. Raises `HaltError` where newer code wrote it."""
         self._state = state
         self._known(self.active)
-        self._attributes.open(state)
+        self._counted = Counted(state)
+        self._attributes.open(self._counted)
 
     @property
     def target(self) -> object:
@@ -103,7 +140,7 @@ class Hosted:
             return self._upgrade(packed)
         if name == EVENTS:
             return self._events(packed)
-        listening = current.set(Listening(Log(self._state), context))
+        listening = current.set(Listening(Log(self._counted), context))
         try:
             with executing(context):
                 return self._run(self._method(name), packed)
@@ -117,9 +154,10 @@ class Hosted:
         return msgspec.msgpack.encode(page)
 
     def _run(self, method: Method[..., Any], packed: list[bytes]) -> bytes:
+        writes = self._counted.writes
         result = method.run(self._target, method.unpack(packed), {})
-        if method.kind == "query" and not self._attributes.unchanged():
-            self._attributes.undo()
+        wrote = self._counted.writes != writes
+        if method.kind == "query" and (wrote or not self._attributes.unchanged()):
             raise ServiceError(f"{method.name} is a query and changed the state: make it a command")
         return method.result.encode(result, f"the result of {method.name}")
 

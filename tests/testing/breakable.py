@@ -124,7 +124,7 @@ class Leaves(Counter):
 
 
 class Peeks(Counter):
-    """A query that writes to a map."""
+    """A query that writes to a map is refused, always."""
 
     def __init__(self) -> None:
         super().__init__()

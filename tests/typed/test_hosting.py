@@ -1,5 +1,6 @@
 """What a replica does with a call of a plain class."""
 
+import contextlib
 import copy
 from typing import cast
 
@@ -17,6 +18,8 @@ from pbft import (
     command,
     query,
 )
+from pbft.services.sql_tables import SqlTables
+from pbft.typed.events import emit
 from pbft.typed.methods import operation
 from tests.typed.bank import Bank, InsufficientError
 from tests.typed.host import Host, moved
@@ -304,3 +307,47 @@ def test_a_copy_of_a_machine_goes_on_by_itself() -> None:
     assert second.query(Bank.total.pack((), {})) == msgspec.msgpack.encode(7)
     assert second.tree.freeze().digest != host.digest
     assert host.ask(Bank.total) == 5
+
+
+class Sly:
+    """Its queries write, and hide that they were not let."""
+
+    def __init__(self) -> None:
+        self.entries = Map(str, int)
+        self.tables = SqlTables()
+
+    @command
+    def create(self) -> None:
+        self.tables.run("CREATE TABLE t (n INTEGER)")
+
+    @query
+    def put(self) -> None:
+        with contextlib.suppress(ServiceError):
+            self.entries["a"] = 1
+
+    @query
+    def insert(self) -> None:
+        with contextlib.suppress(ServiceError):
+            self.tables.run("INSERT INTO t VALUES (1)")
+
+    @query
+    def tell(self) -> None:
+        emit("told")
+
+    @query
+    def count(self) -> tuple[int, int]:
+        return len(self.entries), len(self.tables.select("SELECT * FROM t"))
+
+
+def test_a_query_that_writes_is_refused_in_the_order_and_outside_it() -> None:
+    host = Host(Sly())
+    host.call(Sly.create)
+    before = host.digest
+    for ask, method in (
+        *((host.call, each) for each in (Sly.put, Sly.insert, Sly.tell)),
+        *((host.ask, each) for each in (Sly.put, Sly.insert)),
+    ):
+        with pytest.raises(ServiceError, match="is a query and changed the state"):
+            ask(method)
+        assert host.digest == before
+        assert host.ask(Sly.count) == (0, 0)
