@@ -67,6 +67,7 @@ class Map(MutableMapping[K, V], Generic[K, V]):
         self._state: State = _Memory()
         self._sorted: SortedList[K] | None = None
         self._undo: list[tuple[K, bool]] = []
+        self._changes = 0
 
     # -- what a service uses ------------------------------------------------------------------
 
@@ -96,15 +97,16 @@ class Map(MutableMapping[K, V], Generic[K, V]):
             return False
 
     def __iter__(self) -> Iterator[K]:
-        return iter(self._keys)
+        return self._steady(iter(self._keys), self._changes)
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def span(self, start: K | None = None, stop: K | None = None) -> Iterator[K]:
-        """Keys in order, from `start` on, before `stop`; the map must not be written meanwhile."""
+        """Keys in order, from `start` on, before `stop`. Raises `RuntimeError` where a key
+        comes or goes meanwhile."""
         found: Iterator[K] = self._keys.irange(start, stop, inclusive=(True, False))
-        return found
+        return self._steady(found, self._changes)
 
     def range(
         self, start: K | None = None, stop: K | None = None, limit: int | None = None
@@ -139,7 +141,20 @@ class Map(MutableMapping[K, V], Generic[K, V]):
         the key as it is read, since an enum's member, say, would not be there after a restart."""
         key: K = self._key.decode(at[len(self._prefix) :], "a key")
         self._undo.append((key, added))
+        self._changes += 1
         self._sort(key, added)
+
+    def _steady(self, keys: Iterator[K], changes: int) -> Iterator[K]:
+        """Which keys would be left out depends on how the index is laid out, and that on when it
+        was made."""
+        while True:
+            if self._changes != changes:
+                raise RuntimeError("the Map changed while it was iterated: iterate over list(...)")
+            try:
+                key = next(keys)
+            except StopIteration:
+                return
+            yield key
 
     def _sort(self, key: K, added: bool) -> None:
         if self._sorted is not None:

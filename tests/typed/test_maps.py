@@ -58,3 +58,19 @@ def test_a_key_is_at_once_what_a_restart_reads() -> None:
     host.ask(Shelf.numbers)  # so that there is an index
     assert host.call(Shelf.paint) == "[1]"
     assert moved(host, Shelf()).ask(Shelf.numbers) == "[1]"
+
+
+def test_keys_may_not_come_or_go_while_they_are_iterated() -> None:
+    books = Map(int, str)
+    books.update({1: "a", 2: "b", 3: "c"})
+    for spanned in (False, True):
+        keys = books.span(1, 4) if spanned else iter(books)
+        assert next(keys) == 1
+        books[2] = "changed"
+        assert next(keys) == 2
+        books[len(books) + 1] = "new"
+        with pytest.raises(RuntimeError, match="while it was iterated"):
+            next(keys)
+    for key in list(books):
+        del books[key]
+    assert len(books) == 0
