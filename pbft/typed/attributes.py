@@ -75,10 +75,9 @@ class Attributes:
         read = {name: self._read(name) for name in self._codecs}
         changed = {name: data for name, (data, _) in read.items() if data != self._kept[name]}
         if changed:
-            self._judge(changed)
+            self._judge(changed, version)
         for name, data in changed.items():
-            if self._since[name] <= version:
-                self._state.put(PREFIX + name.encode(), data)
+            self._state.put(PREFIX + name.encode(), data)
             self._kept[name] = data
         self._values.update((name, value) for name, (_, value) in read.items())
 
@@ -109,8 +108,14 @@ class Attributes:
         self._values.update((name, value) for name, (_, value) in read.items())
         return True
 
-    def _judge(self, changed: dict[str, bytes]) -> None:
+    def _judge(self, changed: dict[str, bytes], version: int) -> None:
         """Raises `ServiceError` where the state may not be like this."""
+        for name in changed:
+            if self._since[name] > version:
+                raise ServiceError(
+                    f"{name} is in the state from version {self._since[name]} on, and version"
+                    f" {version} is active: change it in methods of that version alone"
+                )
         sizes = {name: len(data) for name, data in (self._kept | changed).items()}
         if sum(sizes.values()) > MAX_BYTES:
             largest = max(sizes, key=lambda name: sizes[name])

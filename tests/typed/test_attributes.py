@@ -101,3 +101,13 @@ def test_a_map_cannot_be_assigned_anew() -> None:
     assert host.digest == before
     assert host.call(Odd.put) == 1
     assert host.digest != before
+
+
+def test_an_attribute_of_a_later_version_waits_for_it() -> None:
+    host = Host(Odd())
+    with pytest.raises(ServiceError, match="later is in the state from version 2 on"):
+        host.call(Odd.too_early)
+    assert host.target.later == 0  # type: ignore[attr-defined]
+    host.upgrade(2)
+    host.call(Odd.too_early)
+    assert moved(host, Odd()).target.later == 1  # type: ignore[attr-defined]
