@@ -8,7 +8,8 @@ After every call an attribute is what a restart would read: 3 set to a float is 
 attributes share a list. So a replica that was restarted goes on as the others do.
 """
 
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import MemberDescriptorType
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.core.service import State
@@ -17,6 +18,7 @@ from pbft.typed.values import Codec
 
 PREFIX = b"a"
 MAX_BYTES = 1024 * 1024
+MUTABLE = (list, dict, set, bytearray, Part)
 PLAIN = (int, str, bytes, bool, float)
 
 
@@ -32,9 +34,10 @@ class Attributes:
     """Those of `target`, an object of a user's class, which has been initialised."""
 
     def __init__(self, target: object) -> None:
-        self._target = target
-        self._values: dict[str, Any] = getattr(target, "__dict__", {})
         hints = get_type_hints(type(target), include_extras=True)
+        _judge_class(target, hints)
+        self._target = target
+        self._values: dict[str, Any] = target.__dict__
         self.parts = {name: each for name, each in self._values.items() if isinstance(each, Part)}
         plain = [name for name in self._values if name not in self.parts]
         self._codecs = {
@@ -150,6 +153,29 @@ def _codec(owner: type, name: str, hints: dict[str, Any], value: object) -> Code
             f" is a {type(value).__name__}, and what is in it must be known to be restored"
         )
     return Codec(type(value))
+
+
+def _judge_class(target: object, hints: dict[str, Any]) -> None:
+    """Raises `ServiceError` where a class has state that is not in its objects' `__dict__`."""
+    values = getattr(target, "__dict__", None)
+    name = type(target).__name__
+    for owner in type(target).__mro__[:-1]:
+        for each, value in vars(owner).items():
+            if isinstance(value, MemberDescriptorType):
+                values = None
+            constant = hints.get(each) is ClassVar or get_origin(hints.get(each)) is ClassVar
+            if each.startswith("__") or constant or each in (values or ()):
+                continue
+            if isinstance(value, MUTABLE):
+                raise ServiceError(
+                    f"{name}.{each} is the class's and not in the state: set it in __init__, or"
+                    " annotate it as a ClassVar where it never changes"
+                )
+    if values is None:
+        raise ServiceError(
+            f"{name} keeps attributes in slots, which are not in the state: make it a plain class,"
+            " without __slots__ or slots=True and not a msgspec.Struct"
+        )
 
 
 def _since(hint: Any) -> int:

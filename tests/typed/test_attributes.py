@@ -1,7 +1,10 @@
 """An attribute is what a restart would read, at every replica and after every call."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 import pytest
 
 from pbft import Map, ServiceError, Since, command, query
@@ -111,3 +114,72 @@ def test_an_attribute_of_a_later_version_waits_for_it() -> None:
     host.upgrade(2)
     host.call(Odd.too_early)
     assert moved(host, Odd()).target.later == 1  # type: ignore[attr-defined]
+
+
+class Slots:
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    @command
+    def add(self) -> None:
+        self.value += 1
+
+
+class Beside(Slots):
+    """Has a `__dict__`, too."""
+
+
+@dataclass(slots=True)
+class Data:
+    value: int = 0
+
+    @command
+    def add(self) -> None:
+        self.value += 1
+
+
+class Struct(msgspec.Struct):
+    value: int = 0
+
+    @command
+    def add(self) -> None:
+        self.value += 1
+
+
+class OfTheClass:
+    items: list[int] = []  # noqa: RUF012
+
+    @command
+    def add(self) -> None:
+        self.items.append(1)
+
+
+class MapOfTheClass:
+    items = Map(str, int)
+
+    @command
+    def add(self) -> None:
+        self.items["a"] = 1
+
+
+class Constant:
+    names: ClassVar[list[str]] = ["a", "b"]
+
+    @query
+    def first(self) -> str:
+        return self.names[0]
+
+
+@pytest.mark.parametrize("make", [Slots, Beside, Data, Struct])
+def test_slots_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ServiceError, match="keeps attributes in slots"):
+        Host(make())
+
+
+def test_what_a_class_holds_is_refused_unless_it_is_said_to_be_constant() -> None:
+    for make in (OfTheClass, MapOfTheClass):
+        with pytest.raises(ServiceError, match="items is the class's and not in the state"):
+            Host(make())
+    assert Host(Constant()).ask(Constant.first) == "a"
