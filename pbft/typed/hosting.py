@@ -134,6 +134,9 @@ class Hosted:
         version = msgspec.msgpack.decode(b"".join(packed), type=int)
         if version <= self.active:
             raise ServiceError(f"version {self.active} is active already")
+        if version > self.active + 1:
+            text = f"version {self.active} is active and {version} is not the next"
+            raise ServiceError(f"{text}: upgrade to {self.active + 1} first")
         self._known(version)
         migrate = getattr(self._target, "migrate", None)
         self._state.put(VERSION, version.to_bytes(8, "big"))

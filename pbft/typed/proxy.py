@@ -125,10 +125,15 @@ class Proxy(_Remote):
         return unpacked(method, result), receipt
 
     async def upgrade(self, version: int) -> None:
-        """Make a version of the service active, once all replicas run code that has it. Raises
-        what `Client.call` raises: `RejectedError` where it is active already."""
+        """Make the next version of the service active, once all replicas run code that has it: one
+        whose code does not stops. Raises what `Client.call` raises: `NotPermittedError` where the
+        cluster file does not name `pbft.upgrade` among what this client may call, `ServiceError`
+        where `version` is not the one after the active."""
         packed = operation(UPGRADE, [msgspec.msgpack.encode(version)])
-        await self._client.call(packed, timeout=self._timeout)
+        try:
+            await self._client.call(packed, timeout=self._timeout)
+        except RejectedError as error:
+            raise restored(error, type(self).__module__) from error.__cause__
 
 
 class BlockingCaller(Protocol):
