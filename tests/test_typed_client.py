@@ -72,7 +72,7 @@ def test_a_proxy_asks_and_raises_what_the_service_raises(tmp_path: Path) -> None
                 assert await RemoteBank(other).total() == 5
                 with pytest.raises(NotPermittedError):
                     await RemoteBank(other).deposit("ann", 5)
-                with pytest.raises(NotPermittedError, match="may not call pbft.upgrade"):
+                with pytest.raises(NotPermittedError, match=r"may not call pbft\.upgrade"):
                     await RemoteBank(other).upgrade(3)
 
     run(main())

@@ -36,9 +36,9 @@ class Permissions:
 
     def __call__(self, operation: bytes, context: Context) -> None:
         """Raises `Refusal`, which carries what is wrong to the caller."""
-        if context.ticket is None and context.client in self._unlimited:
-            if not self._named or UPGRADE.encode() not in operation:
-                return  # without a look into it: its name would stand in it as it is
+        upgrade = self._named and UPGRADE.encode() in operation  # a name stands in it as it is
+        if context.ticket is None and context.client in self._unlimited and not upgrade:
+            return
         try:
             self._check(operation, context)
         except Exception as error:

@@ -56,6 +56,12 @@ class _Remote:
 
     _timeout: float | None
     _consistency: Consistency
+    _module: str
+
+    def __init_subclass__(cls) -> None:
+        """Where the exceptions of the service are looked for first."""
+        super().__init_subclass__()
+        cls._module = cls.__module__
 
     def options(
         self: Own, *, timeout: float | None = None, consistency: Consistency = "linearizable"
@@ -100,7 +106,7 @@ class Proxy(_Remote):
         try:
             return unpacked(method, await answer)
         except RejectedError as error:
-            raise restored(error, type(self).__module__) from error.__cause__
+            raise restored(error, self._module) from error.__cause__
 
     def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call that is not made yet: keep it, then `resolve` it. Whatever happens to
@@ -121,7 +127,7 @@ class Proxy(_Remote):
         try:
             result, receipt = await asked
         except RejectedError as error:
-            raise restored(error, type(self).__module__) from error.__cause__
+            raise restored(error, self._module) from error.__cause__
         return unpacked(method, result), receipt
 
     async def upgrade(self, version: int) -> None:
@@ -133,7 +139,7 @@ class Proxy(_Remote):
         try:
             await self._client.call(packed, timeout=self._timeout)
         except RejectedError as error:
-            raise restored(error, type(self).__module__) from error.__cause__
+            raise restored(error, self._module) from error.__cause__
 
 
 class BlockingCaller(Protocol):
@@ -184,6 +190,7 @@ class BlockingProxy(_Remote):
     def _wait(self, ask: Callable[[Proxy], Coroutine[Any, Any, R]]) -> R:
         client = self._blocking.client
         twin = Proxy(client, timeout=self._timeout, consistency=self._consistency)
+        twin._module = self._module
         return self._blocking.wait(ask(twin))
 
 
