@@ -75,9 +75,12 @@ class Hosted:
             self._attributes.flush(self.active)
             if self._state.size_bytes > max(before, MAX_STATE_BYTES):
                 raise ServiceError(f"the state has {MAX_STATE_BYTES} bytes: remove something")
-        except HaltError:
+        except (HaltError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except (MemoryError, RecursionError) as error:
+            text = f"a command has failed at this replica alone ({type(error).__name__}: {error})"
+            raise HaltError(f"{text}: start it again") from error
+        except BaseException as error:  # `sys.exit()` in a command would end every replica
             self._attributes.undo()
             raise refusal(error) from error
         self._attributes.settle()

@@ -12,6 +12,7 @@ from pbft import (
     InvalidArgumentsError,
     Map,
     NotPermittedError,
+    RejectedError,
     ServiceError,
     UnknownCommandError,
     command,
@@ -122,6 +123,28 @@ def test_a_version_that_nobody_has_stops_nobody() -> None:
         with pytest.raises(ServiceError, match="version 1 is active"):
             host.upgrade(version)
     host.upgrade(2)
+
+
+class Rough:
+    def __init__(self) -> None:
+        self.count = 0
+
+    @command
+    def go(self, how: str) -> None:
+        self.count += 1
+        kinds = {"memory": MemoryError, "depth": RecursionError, "exit": SystemExit}
+        raise kinds[how]("no more")
+
+
+def test_what_fails_at_one_replica_stops_it_and_an_exit_is_a_refusal() -> None:
+    host = Host(Rough())
+    for how in ("memory", "depth"):
+        with pytest.raises(HaltError, match=r"at this replica alone .*no more"):
+            Host(Rough()).call(Rough.go, how)
+    before = host.digest
+    with pytest.raises(RejectedError, match="SystemExit"):
+        host.call(Rough.go, "exit")
+    assert host.digest == before
 
 
 class OldBank(Bank):
