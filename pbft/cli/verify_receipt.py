@@ -5,14 +5,14 @@ import json
 from pathlib import Path
 
 from pbft.cli.parsing import SubParsers, add_command
-from pbft.cluster import Cluster
+from pbft.cluster import CLUSTER_FILE, Cluster
 from pbft.core.errors import InvalidArgumentsError
 from pbft.receipts import MAX_BYTES, ReceiptError, parse, verify
 from pbft.typed.methods import parse_operation
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """verify-receipt FILE [--cluster DIR] [--json]"""
+    """verify-receipt FILE [--cluster DIR|FILE] [--json]"""
     parser = add_command(
         subparsers, "verify-receipt", "check a receipt offline and say what it proves"
     )
@@ -21,8 +21,8 @@ def add_parser(subparsers: SubParsers) -> None:
         "--cluster",
         type=Path,
         default=Path(),
-        metavar="DIR",
-        help="where cluster.toml is (the current directory)",
+        metavar="DIR|FILE",
+        help="cluster.toml, or the directory that has it (the current one)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         raise ReceiptError(f"{args.file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ReceiptError(f"{args.file} is not a receipt: it is not text") from None
-    proven = verify(parse(text), Cluster.load(args.cluster))
+    proven = verify(parse(text), Cluster.load(_directory(args.cluster)))
     if args.json:
         print(
             json.dumps(
@@ -58,6 +58,10 @@ def run(args: argparse.Namespace) -> int:
     print(f"operation: {proven.operation.hex()}")
     print(f"result: {proven.result.hex()}")
     return 0
+
+
+def _directory(path: Path) -> Path:
+    return path.parent if path.is_file() and path.name == CLUSTER_FILE else path
 
 
 def _command(operation: bytes) -> str | None:
