@@ -60,8 +60,9 @@ class ReplicaEntry(Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class ClientEntry(Struct, forbid_unknown_fields=True, frozen=True):
-    """`may`: the commands and queries that it may call, by name; "*" for all of them. `admits`: how
-    many other clients it may admit, each of which counts as one more client."""
+    """`may`: the commands and queries that it may call, by name; "*" for all of them but
+    `pbft.upgrade`. `admits`: how many other clients it may admit, each of which counts as one more
+    client."""
 
     id: Name
     signing_key: Key

@@ -17,7 +17,7 @@ from pbft.core.ids import MAX_GUESTS, ClientId
 from pbft.core.messages import MAX_COMMANDS, MAX_TICKET_BYTES, Ticket
 from pbft.core.wire import decode_ticket
 from pbft.crypto.keyfiles import Identity
-from pbft.typed.permissions import ANYTHING
+from pbft.typed.permissions import ANYTHING, covers
 
 OPENING_BYTES = 128
 """More than the first datagram of a link has around a ticket."""
@@ -47,8 +47,8 @@ def make(
             f"this cluster has no client {admitter!r} to admit others: it has {names}"
         )
     _check_slot(cluster, admitter, slot)
-    wider = [each for each in may if each not in allowed and ANYTHING not in allowed]
-    if wider and tuple(may) != (ANYTHING,):
+    wider = [each for each in may if each != ANYTHING and not covers(allowed, each)]
+    if wider:
         raise ConfigurationError(
             f"{admitter} may not call {wider[0]} itself, so it admits nobody who may: it may call"
             f" {', '.join(sorted(allowed))}"

@@ -121,7 +121,7 @@ def test_a_guest_may_what_its_ticket_and_its_admitter_may(tmp_path: Path) -> Non
                             assert await asked.total() == 0
                         with pytest.raises(NotPermittedError, match=r"may not call|run out"):
                             await asked.balance("ann")
-                    with pytest.raises(RejectedError, match=r"NotPermitted.*upgrade|run out"):
+                    with pytest.raises(NotPermittedError, match=r"pbft.upgrade|run out"):
                         await bank.upgrade(2)
                     with pytest.raises(RejectedError, match=r"NotPermitted.*events|run out"):
                         await anext(aiter(events(client)))

@@ -113,6 +113,11 @@ def test_a_client_gets_one_and_the_command_line_verifies_it(
     arguments = ["verify-receipt", str(tmp_path / "receipt"), "--cluster", str(directory)]
     assert cli(arguments) == 0
     assert "genuine: client-0 called deposit" in capsys.readouterr().out
+    assert cli([*arguments[:-1], str(directory / "cluster.toml")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "genuine: client-0 called deposit"
+    assert said[2].endswith(" = ['deposit', ['ann', 5]]")
+    assert said[3].endswith(" = 5")
     assert cli([*arguments, "--json"]) == 0
     assert '"command": "deposit"' in capsys.readouterr().out
     (tmp_path / "receipt").write_text("{}")

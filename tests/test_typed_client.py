@@ -29,7 +29,8 @@ pytestmark = pytest.mark.usefixtures("asyncio_debug")
 
 
 def saved(directory: Path, may: str = "") -> Cluster:
-    """A cluster of banks with two clients; `may` is what the second may call."""
+    """A cluster of banks with two clients; `may` is what the second may call. The first may switch
+    versions as well."""
     cluster, identities = Cluster.create(
         4, 2, ports=free_ports(8), protocol=PROTOCOL, service="tests.typed.bank:Bank"
     )
@@ -37,6 +38,7 @@ def saved(directory: Path, may: str = "") -> Cluster:
     if may:
         path = directory / "cluster.toml"
         head, _, tail = path.read_text().rpartition('may = ["*"]')
+        head = head.replace('may = ["*"]', 'may = ["*", "pbft.upgrade"]')
         path.write_text(head + f'may = ["{may}"]' + tail)
     loaded = Cluster.load(directory)
     assert parse(render(loaded.file)) == loaded.file
@@ -70,6 +72,8 @@ def test_a_proxy_asks_and_raises_what_the_service_raises(tmp_path: Path) -> None
                 assert await RemoteBank(other).total() == 5
                 with pytest.raises(NotPermittedError):
                     await RemoteBank(other).deposit("ann", 5)
+                with pytest.raises(NotPermittedError, match=r"may not call pbft\.upgrade"):
+                    await RemoteBank(other).upgrade(3)
 
     run(main())
 

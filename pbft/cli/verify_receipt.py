@@ -4,15 +4,20 @@ import argparse
 import json
 from pathlib import Path
 
+import msgspec
+
 from pbft.cli.parsing import SubParsers, add_command
-from pbft.cluster import Cluster
+from pbft.cluster import CLUSTER_FILE, Cluster
 from pbft.core.errors import InvalidArgumentsError
 from pbft.receipts import MAX_BYTES, ReceiptError, parse, verify
 from pbft.typed.methods import parse_operation
 
+MAX_READABLE = 500
+"""Letters of a value that are printed beside its bytes."""
+
 
 def add_parser(subparsers: SubParsers) -> None:
-    """verify-receipt FILE [--cluster DIR] [--json]"""
+    """verify-receipt FILE [--cluster DIR|FILE] [--json]"""
     parser = add_command(
         subparsers, "verify-receipt", "check a receipt offline and say what it proves"
     )
@@ -21,8 +26,8 @@ def add_parser(subparsers: SubParsers) -> None:
         "--cluster",
         type=Path,
         default=Path(),
-        metavar="DIR",
-        help="where cluster.toml is (the current directory)",
+        metavar="DIR|FILE",
+        help="cluster.toml, or the directory that has it (the current one)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -36,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise ReceiptError(f"{args.file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ReceiptError(f"{args.file} is not a receipt: it is not text") from None
-    proven = verify(parse(text), Cluster.load(args.cluster))
+    proven = verify(parse(text), Cluster.load(_directory(args.cluster)))
     if args.json:
         print(
             json.dumps(
@@ -52,12 +57,26 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     said = ", ".join(map(str, proven.replicas))
-    called = _command(proven.operation) or "an operation"
+    command = _command(proven.operation)
+    called = command or "an operation"
     print(f"genuine: {proven.client} called {called}")
     print(f"executed at sequence number {proven.sequence}; so say replicas {said}")
-    print(f"operation: {proven.operation.hex()}")
-    print(f"result: {proven.result.hex()}")
+    print(f"operation: {proven.operation.hex()}{_readable(proven.operation) if command else ''}")
+    print(f"result: {proven.result.hex()}{_readable(proven.result) if command else ''}")
     return 0
+
+
+def _readable(data: bytes) -> str:
+    """The values of a typed call behind its bytes; nothing where they cannot be read."""
+    try:
+        text = repr(msgspec.msgpack.decode(data))
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        return ""
+    return f" = {text if len(text) <= MAX_READABLE else text[:MAX_READABLE] + '...'}"
+
+
+def _directory(path: Path) -> Path:
+    return path.parent if path.is_file() and path.name == CLUSTER_FILE else path
 
 
 def _command(operation: bytes) -> str | None:

@@ -112,9 +112,12 @@ class Hosted:
             self._attributes.flush(self.active)
             if self._state.size_bytes > max(before, MAX_STATE_BYTES):
                 raise ServiceError(f"the state has {MAX_STATE_BYTES} bytes: remove something")
-        except HaltError:
+        except (HaltError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except (MemoryError, RecursionError) as error:
+            text = f"a command has failed at this replica alone ({type(error).__name__}: {error})"
+            raise HaltError(f"{text}: start it again") from error
+        except BaseException as error:  # `sys.exit()` in a command would end every replica
             self._attributes.undo()
             raise refusal(error) from error
         self._attributes.settle()
@@ -172,6 +175,9 @@ class Hosted:
         version = msgspec.msgpack.decode(b"".join(packed), type=int)
         if version <= self.active:
             raise ServiceError(f"version {self.active} is active already")
+        if version > self.active + 1:
+            text = f"version {self.active} is active and {version} is not the next"
+            raise ServiceError(f"{text}: upgrade to {self.active + 1} first")
         self._known(version)
         migrate = getattr(self._target, "migrate", None)
         self._state.put(VERSION, version.to_bytes(8, "big"))

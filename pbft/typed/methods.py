@@ -138,7 +138,7 @@ class Method(Generic[P, R]):
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
         for each in parameters:
             if each.kind not in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD):
-                text = f"{self.__name__}: {each} cannot be sent: name every parameter"
+                text = f"{self.__name__}: {each} cannot be sent: make it positional"
                 raise ServiceError(text)
         return inspect.Signature(parameters[1:] if self._takes_context else parameters)
 

@@ -3,6 +3,9 @@ executes, equally at every replica, and as well when it is read outside the orde
 
 The cluster file says it of its clients. A guest may call what its ticket names and its admitter may
 call, until the agreed time of its ticket: so no ticket is worth more than its admitter's own name.
+
+"*" stands for all that a service does, and not for switching its version: a replica whose code does
+not have the new one stops, so that is for whom the file names with it.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,11 +13,12 @@ from collections.abc import Collection, Mapping
 from pbft.core.errors import NotPermittedError
 from pbft.core.ids import ClientId, admitter
 from pbft.core.service import Context
+from pbft.typed.hosting import UPGRADE
 from pbft.typed.methods import parse_operation
 from pbft.typed.refusals import refusal
 
 ANYTHING = "*"
-"""Among what a client may call: everything."""
+"""Among what a client may call: everything but `UPGRADE`."""
 NOTHING: tuple[str, ...] = ()
 
 
@@ -32,7 +36,8 @@ class Permissions:
 
     def __call__(self, operation: bytes, context: Context) -> None:
         """Raises `Refusal`, which carries what is wrong to the caller."""
-        if context.ticket is None and context.client in self._unlimited:
+        upgrade = self._named and UPGRADE.encode() in operation  # a name stands in it as it is
+        if context.ticket is None and context.client in self._unlimited and not upgrade:
             return
         try:
             self._check(operation, context)
@@ -48,12 +53,18 @@ class Permissions:
         sets = [self._permitted.get(admitter(context.client), NOTHING)]
         if ticket is not None:
             sets.append(ticket.may)
-        if all(ANYTHING in each for each in sets):
-            return
         if not self._named:
+            if all(ANYTHING in each for each in sets):
+                return
             raise NotPermittedError(
                 f"{context.client} may call some commands only, and this service's have no names"
             )
         name, _ = parse_operation(operation)
-        if not all(name in each or ANYTHING in each for each in sets):
-            raise NotPermittedError(f"{context.client} may not call {name}")
+        if not all(covers(each, name) for each in sets):
+            advice = ': "*" does not stand for it, `may` has to name it' if name == UPGRADE else ""
+            raise NotPermittedError(f"{context.client} may not call {name}{advice}")
+
+
+def covers(may: Collection[str], name: str) -> bool:
+    """Whether who may call `may` may call `name`."""
+    return name in may or (ANYTHING in may and name != UPGRADE)

@@ -56,6 +56,12 @@ class _Remote:
 
     _timeout: float | None
     _consistency: Consistency
+    _module: str
+
+    def __init_subclass__(cls) -> None:
+        """Where the exceptions of the service are looked for first."""
+        super().__init_subclass__()
+        cls._module = cls.__module__
 
     def options(
         self: Own, *, timeout: float | None = None, consistency: Consistency = "linearizable"
@@ -100,7 +106,7 @@ class Proxy(_Remote):
         try:
             return unpacked(method, await answer)
         except RejectedError as error:
-            raise restored(error, type(self).__module__) from error.__cause__
+            raise restored(error, self._module) from error.__cause__
 
     def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call that is not made yet: keep it, then `resolve` it. Whatever happens to
@@ -121,14 +127,19 @@ class Proxy(_Remote):
         try:
             result, receipt = await asked
         except RejectedError as error:
-            raise restored(error, type(self).__module__) from error.__cause__
+            raise restored(error, self._module) from error.__cause__
         return unpacked(method, result), receipt
 
     async def upgrade(self, version: int) -> None:
-        """Make a version of the service active, once all replicas run code that has it. Raises
-        what `Client.call` raises: `RejectedError` where it is active already."""
+        """Make the next version of the service active, once all replicas run code that has it: one
+        whose code does not stops. Raises what `Client.call` raises: `NotPermittedError` where the
+        cluster file does not name `pbft.upgrade` among what this client may call, `ServiceError`
+        where `version` is not the one after the active."""
         packed = operation(UPGRADE, [msgspec.msgpack.encode(version)])
-        await self._client.call(packed, timeout=self._timeout)
+        try:
+            await self._client.call(packed, timeout=self._timeout)
+        except RejectedError as error:
+            raise restored(error, self._module) from error.__cause__
 
 
 class BlockingCaller(Protocol):
@@ -179,6 +190,7 @@ class BlockingProxy(_Remote):
     def _wait(self, ask: Callable[[Proxy], Coroutine[Any, Any, R]]) -> R:
         client = self._blocking.client
         twin = Proxy(client, timeout=self._timeout, consistency=self._consistency)
+        twin._module = self._module
         return self._blocking.wait(ask(twin))
 
 

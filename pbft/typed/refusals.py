@@ -1,10 +1,12 @@
 """Errors that travel: a command's exception as text, and as an exception again at the caller.
 
-The text is a name and a JSON list, `Insufficient: ["balance is 3", 3]`: people can read it where
-nobody knows the class.
+The text is a name and a JSON list, `Insufficient: ["balance is 3", 3]`, or an object where the
+exception has fields, `Short: {"left": 3, "args": ["too little"]}`: people can read it where nobody
+knows the class. What comes from the wire calls no `__init__`: that may take other arguments.
 """
 
 import builtins
+from typing import Any
 
 import msgspec
 
@@ -19,15 +21,40 @@ TRAVELLING = frozenset(
     }
 )
 """Python's own exceptions that are raised again as what they were."""
+ARGS = "args"
+"""Beside the fields: no field has this name, since every exception has it already."""
 
 
-def refusal(error: Exception) -> Refusal:
-    """What the core hands to the client in place of `error`."""
+UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError)
+
+
+def refusal(error: BaseException) -> Refusal:
+    """What the core hands to the client in place of `error`: its arguments, and those of its fields
+    that JSON has."""
     try:
-        args = msgspec.json.encode(list(error.args))
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        args = msgspec.json.encode([str(error)])
-    return Refusal(f"{type(error).__name__}: {args.decode()}")
+        args = _json(list(error.args))
+    except UNWRITABLE:
+        args = _json([str(error)])
+    written = [(name, _field(value)) for name, value in vars(error).items() if _plain(name)]
+    fields = [f"{_json(name)}: {value}" for name, value in written if value is not None]
+    said = f"{{{', '.join([*fields, f'{_json(ARGS)}: {args}'])}}}" if fields else args
+    return Refusal(f"{type(error).__name__}: {said}")
+
+
+def _field(value: object) -> str | None:
+    try:
+        return _json(value)
+    except UNWRITABLE:
+        return None
+
+
+def _json(value: object) -> str:
+    """Sets in sorted order: the same text at every replica."""
+    return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def _plain(name: str) -> bool:
+    return name != ARGS and not name.startswith("__")
 
 
 def restored(rejection: RejectedError, module: str) -> Exception:
@@ -38,9 +65,12 @@ def restored(rejection: RejectedError, module: str) -> Exception:
     if kind is None:
         return rejection
     try:
-        error = kind(*msgspec.json.decode(text, type=list))
-    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+        said = msgspec.json.decode(text, type=list[Any] | dict[str, Any])
+        fields = said if isinstance(said, dict) else {ARGS: said}
+        error = kind.__new__(kind, *fields[ARGS])
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError, RecursionError):
         return rejection
+    vars(error).update({each: value for each, value in fields.items() if _plain(each)})
     error.__cause__ = rejection
     return error
 

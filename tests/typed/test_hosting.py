@@ -13,6 +13,7 @@ from pbft import (
     InvalidArgumentsError,
     Map,
     NotPermittedError,
+    RejectedError,
     ServiceError,
     UnknownCommandError,
     command,
@@ -85,13 +86,15 @@ def test_a_name_that_is_none_and_one_of_another_kind() -> None:
 
 
 def test_a_client_may_call_what_the_cluster_file_lets_it() -> None:
-    host = Host(Bank(), reader=("total",), clerk=("*",))
+    host = Host(Bank(), reader=("total",), clerk=("*",), owner=("*", "pbft.upgrade"))
     host.call(Bank.deposit, "ann", 5, client="clerk")
     assert host.call(Bank.total, client="reader") == 5
     with pytest.raises(NotPermittedError, match="reader may not call deposit"):
         host.call(Bank.deposit, "ann", 5, client="reader")
-    with pytest.raises(NotPermittedError):
-        host.raw(operation("pbft.upgrade", [b"\x02"]), "reader")
+    for client in ("reader", "clerk"):
+        with pytest.raises(NotPermittedError, match=r"may not call pbft.upgrade.*name it"):
+            host.raw(operation("pbft.upgrade", [b"\x02"]), client)
+    host.raw(operation("pbft.upgrade", [b"\x02"]), "owner")
 
 
 def test_the_context_is_agreed_and_every_operation_has_its_seed() -> None:
@@ -115,6 +118,36 @@ def test_an_upgrade_switches_at_one_place_in_the_order() -> None:
     assert dict(host.hosted._state.items())[b"afee"] == msgspec.msgpack.encode(1)
     with pytest.raises(ServiceError, match="version 2 is active already"):
         host.upgrade(2)
+
+
+def test_a_version_that_nobody_has_stops_nobody() -> None:
+    host = Host(Bank())
+    for version in (3, 99, 2**63, 0, -1):
+        with pytest.raises(ServiceError, match="version 1 is active"):
+            host.upgrade(version)
+    host.upgrade(2)
+
+
+class Rough:
+    def __init__(self) -> None:
+        self.count = 0
+
+    @command
+    def go(self, how: str) -> None:
+        self.count += 1
+        kinds = {"memory": MemoryError, "depth": RecursionError, "exit": SystemExit}
+        raise kinds[how]("no more")
+
+
+def test_what_fails_at_one_replica_stops_it_and_an_exit_is_a_refusal() -> None:
+    host = Host(Rough())
+    for how in ("memory", "depth"):
+        with pytest.raises(HaltError, match=r"at this replica alone .*no more"):
+            Host(Rough()).call(Rough.go, how)
+    before = host.digest
+    with pytest.raises(RejectedError, match="SystemExit"):
+        host.call(Rough.go, "exit")
+    assert host.digest == before
 
 
 class OldBank(Bank):

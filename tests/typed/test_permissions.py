@@ -8,7 +8,7 @@ from pbft.core.service import Context
 from pbft.typed.methods import operation
 from pbft.typed.permissions import Permissions
 
-FILE = {"all": ("*",), "some": ("get", "put"), "none": ()}
+FILE = {"all": ("*",), "some": ("get", "put"), "none": (), "owner": ("*", "pbft.upgrade")}
 
 
 def ticket(by: str, *may: str, until: int = 0) -> Ticket:
@@ -65,6 +65,24 @@ def test_a_ticket_ends_with_the_agreed_time(until: int, still: bool) -> None:
     assert allowed("get", "all/0", ticket("all", "*", until=until)) == still
 
 
+@pytest.mark.parametrize(
+    ("client", "shown", "may"),
+    [
+        ("all", None, False),
+        ("some", None, False),
+        ("owner", None, True),
+        ("owner/0", ticket("owner", "*"), False),
+        ("owner/0", ticket("owner", "*", "pbft.upgrade"), True),
+        ("all/0", ticket("all", "*", "pbft.upgrade"), False),
+    ],
+)
+def test_another_version_is_for_whom_the_file_names_with_it(
+    client: str, shown: Ticket | None, may: bool
+) -> None:
+    assert allowed("pbft.upgrade", client, shown) == may
+    assert allowed("get", client, shown)
+
+
 def test_where_operations_have_no_names_only_who_may_do_everything_may_do_anything() -> None:
     assert allowed("get", "all", named=False)
     assert allowed("get", "all/0", ticket("all", "*"), named=False)
@@ -76,3 +94,4 @@ def test_what_is_no_call_is_refused_to_whoever_is_limited() -> None:
     with pytest.raises(Refusal, match="InvalidArgumentsError"):
         Permissions(FILE)(b"\xc1", Context("some", 1, 1000))
     Permissions(FILE)(b"\xc1", Context("all", 1, 1000))
+    Permissions(FILE, named=False)(b"pbft.upgrade", Context("all", 1, 1000))
