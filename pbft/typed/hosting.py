@@ -114,9 +114,14 @@ class Hosted:
                 raise ServiceError(f"the state has {MAX_STATE_BYTES} bytes: remove something")
         except (HaltError, KeyboardInterrupt):
             raise
-        except (MemoryError, RecursionError) as error:
-            text = f"a command has failed at this replica alone ({type(error).__name__}: {error})"
-            raise HaltError(f"{text}: start it again") from error
+        except MemoryError as error:
+            text = f"a command has found no memory at this replica ({error})"
+            raise HaltError(f"{text}: start it again, with more") from error
+        except (
+            RecursionError
+        ) as error:  # where exactly it was too deep differs, and so does its text
+            self._attributes.undo()
+            raise refusal(RecursionError("the command goes too deep")) from error
         except BaseException as error:  # `sys.exit()` in a command would end every replica
             self._attributes.undo()
             raise refusal(error) from error

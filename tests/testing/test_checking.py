@@ -26,7 +26,7 @@ SERVICES = "tests.testing.breakable"
         ("Dice", 0, "exactly-once"),
         ("Names", 0, "exactly-once"),
         ("Address", 0, "exactly-once"),
-        ("Leaves", 0, "robustness"),
+        ("Leaves", 0, None),
         ("LostUpdate", 0, "invariant"),
     ],
 )
