@@ -5,6 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SOURCES := pbft crypto tests examples docs
+ALONE := tests/cluster tests/stress
 ARGS :=
 
 .DEFAULT_GOAL := help
