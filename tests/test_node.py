@@ -391,10 +391,11 @@ def test_a_burst_is_absorbed_before_timers_expire(tmp_path: Path) -> None:
         diary = Diary()
         node, made = scripted(tmp_path, diary)
         async with running(node), Client(tmp_path / "c") as client:
+            await client.status(0)  # the link stands: what is posted is sent at once
             store = await quiet(node, diary)
-            made[0].due = True  # overdue, and a message waits in the socket
             client._end.post(["replica-0"], MESSAGE, b"anything")
             await client._end.flush(time.monotonic_ns())
+            made[0].due = True  # overdue, and a message waits in the socket
             await until(lambda: "asked" in diary.entries)
             store.sync()
         assert diary.entries == ["received", "expired", "asked", "durable"]

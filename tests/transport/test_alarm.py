@@ -1,6 +1,7 @@
 """The alarm: rung before, during and after a wait, and by time; the loop always runs."""
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -56,5 +57,27 @@ def test_a_cancelled_wait_leaves_the_alarm_usable() -> None:
         alarm.ring()
         async with asyncio.timeout(2):
             await alarm.wait(None)
+
+    run(main())
+
+
+@pytest.mark.scenario("T56")
+def test_t56_a_wait_that_ends_by_time_has_read_the_sockets_first() -> None:
+    """After a stall the loop runs its timers before it looks at sockets: the wait does not."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            alarm, heard = Alarm(), asyncio.Event()
+            loop.add_reader(ours, heard.set)
+            waiting = asyncio.create_task(alarm.wait(time.monotonic_ns() + 5 * MILLISECOND))
+            await asyncio.sleep(0)
+            time.sleep(0.02)  # the stall: in it the time comes, and the datagram
+            theirs.send(b"heard in time")
+            await waiting
+            loop.remove_reader(ours)
+        assert heard.is_set()
 
     run(main())
