@@ -61,6 +61,12 @@ def test_a_cancelled_wait_leaves_the_alarm_usable() -> None:
     run(main())
 
 
+def stall(theirs: socket.socket) -> None:
+    """While the process stands still the time comes, and a datagram."""
+    time.sleep(0.02)
+    theirs.send(b"heard in time")
+
+
 @pytest.mark.scenario("T56")
 def test_t56_a_wait_that_ends_by_time_has_read_the_sockets_first() -> None:
     """After a stall the loop runs its timers before it looks at sockets: the wait does not."""
@@ -74,8 +80,7 @@ def test_t56_a_wait_that_ends_by_time_has_read_the_sockets_first() -> None:
             loop.add_reader(ours, heard.set)
             waiting = asyncio.create_task(alarm.wait(time.monotonic_ns() + 5 * MILLISECOND))
             await asyncio.sleep(0)
-            time.sleep(0.02)  # the stall: in it the time comes, and the datagram
-            theirs.send(b"heard in time")
+            stall(theirs)
             await waiting
             loop.remove_reader(ours)
         assert heard.is_set()
