@@ -29,10 +29,12 @@ def joined(columns: Sequence[int]) -> int:
     return int.from_bytes(HALVES.pack(*columns), "big")
 
 
-def wrong_bits(key: bytes, value: bytes, columns: Sequence[int]) -> int:
+def wrong_bits(key: object, value: object, columns: Sequence[int]) -> int:
     """In how many bits the columns differ from the checksum of the row: 0 where it is sound. Up to
     `FEW_BITS`, the columns have rotted and the content has not. A column that rotted into another
-    type counts as all bits wrong."""
+    type counts as all bits wrong: one bit makes bytes a text, under which nothing is found."""
+    if not isinstance(key, bytes) or not isinstance(value, bytes):
+        return 8 * CHECKSUM_BYTES
     try:
         return (joined(columns) ^ checksum(key, value)).bit_count()
     except (TypeError, StructError):

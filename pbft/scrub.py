@@ -94,7 +94,8 @@ class Scrub:
                 self._after = key
             wrong = wrong_bits(key, value, columns)
             if wrong:
-                found.append((key, checksum(key, value) if wrong <= FEW_BITS else None))
+                named = bytes(key) if isinstance(key, bytearray) else key
+                found.append((named, checksum(key, value) if wrong <= FEW_BITS else None))
             seen, size = seen + 1, size + len(value if isinstance(value, bytes) else b"")
             if size >= SLICE_BYTES:
                 break

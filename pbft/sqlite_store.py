@@ -111,6 +111,8 @@ class SqliteStore:
             if unfinished(path) is not None:
                 raise self._unreadable("an earlier `pbft recover` of it was cut off")
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            # Bytes that rotted into a text: most are no UTF-8, and none are what was written.
+            self._db.text_factory = bytearray
             try:
                 self._open(cluster_id)
                 self._scrub = Scrub(self._db, path)
@@ -182,14 +184,14 @@ class SqliteStore:
         identity = {"format": FORMAT, "cluster": cluster_id, "replica": b"%d" % self._replica}
         if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'head'").fetchone():
             self._create(identity)
-        head = dict(self._db.execute("SELECT name, value FROM head"))
-        if head.get("format") != FORMAT:
+        head = dict(self._db.execute("SELECT CAST(name AS BLOB), value FROM head"))
+        if head.get(b"format") != FORMAT:
             raise ConfigurationError(
                 f"{self._path} was written by another version of pbft, and this one does not read"
                 " it: leave it where it is, and start the replica with the version that wrote it"
             )
         for name, value in identity.items():
-            if head.get(name) != value:
+            if head.get(name.encode()) != value:
                 raise ConfigurationError(
                     f"{self._path} belongs to another {name}: move it away, or start the replica"
                     " in the directory of its own cluster"
@@ -320,7 +322,7 @@ def verified(db: sqlite3.Connection) -> tuple[list[AnyRecord], bool]:
             total ^= checksum(key, value) if wrong <= FEW_BITS else joined(columns)
             if wrong <= FEW_BITS:
                 records.append(decode_record(value))  # at once: the state is in memory once
-            elif key.startswith(LEAF):
+            elif isinstance(key, bytes) and key.startswith(LEAF):
                 whole = False
             else:
                 raise UntrustedError("a row does not match its checksum")

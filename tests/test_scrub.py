@@ -85,6 +85,30 @@ def test_a_leaf_that_rots_under_a_running_replica_is_told_of_once_and_can_be_wri
         assert LEAVES[77] in store.load()
 
 
+def test_bytes_that_rot_into_a_text_are_told_of_like_others(tmp_path: Path) -> None:
+    """One bit of the type; that it is no text either must not end the look at the rest."""
+    path = tmp_path / "r.db"
+    with opened(path, Began(), *LEAVES) as store:
+        text = "UPDATE journal SET value = CAST(value AS TEXT) WHERE key >= ? AND key < ?"
+        store._db.execute(text, (b"9\xbb", b"9\xbd"))
+        flip(path, b"leaf 190", b"leaf 000")
+        lost = tuple(LEAVES[each].digest for each in (0xBB, 0xBC, 190))
+        assert checkpoint(store) == Rotten(leaves=lost)
+        assert checkpoint(store, *(LEAVES[each] for each in (0xBB, 0xBC, 190))) == Rotten()
+    with opened(path) as store:
+        assert set(LEAVES) <= set(store.load())
+
+
+@pytest.mark.parametrize("other", ["CAST(key AS TEXT)", "7"])
+def test_a_key_that_rotted_into_another_type_is_not_read(tmp_path: Path, other: str) -> None:
+    """It would lie beside what is written under that key later."""
+    path = tmp_path / "r.db"
+    with opened(path, Began()) as store:
+        store._db.execute(f"UPDATE journal SET key = {other} WHERE key = x'30'")
+    with pytest.raises(StorageError, match="pbft recover"), opened(path) as store:
+        store.load()
+
+
 def test_a_place_that_rots_is_told_of(tmp_path: Path) -> None:
     path, place = tmp_path / "r.db", Settled(b"\x01\x02", b"where it lies".ljust(32))
     with opened(path, Began(), place) as store:
