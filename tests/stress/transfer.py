@@ -1,10 +1,10 @@
 """A replica that has nothing, and a state of 1 GiB: `python -m tests.stress.transfer [--mib N]
-[--loss P]`.
+[--loss P] [--stopped]`.
 
 Three durable replicas start with a certified checkpoint of so much state in values of 16 KiB, under
-load and over links that lose datagrams. Then the fourth starts with an empty disk. It must come to
-vote with an equal state. Printed: the rate of the transfer, and what the three others answered
-before and meanwhile.
+load and over links that lose datagrams. Then the fourth starts with an empty disk, while the load
+goes on or after it has stopped for good. It must come to vote with an equal state. Printed: the
+rate of the transfer, and what the three others answered before and meanwhile.
 """
 
 import argparse
@@ -128,7 +128,7 @@ async def until_voting(onlooker: Client, mesh: MeshCluster, seconds: float) -> N
     raise TimeoutError(f"no state after {seconds:.0f} s")
 
 
-async def measure(mib: int, loss: float, seconds: float) -> dict[str, object]:
+async def measure(mib: int, loss: float, seconds: float, stopped: bool) -> dict[str, object]:
     """One run. Raises where the state does not arrive, or differs."""
     with tempfile.TemporaryDirectory() as scratch:
         protocol = {"checkpoint_interval": AT}
@@ -146,11 +146,13 @@ async def measure(mib: int, loss: float, seconds: float) -> dict[str, object]:
                 await load.warm()
                 first = time.monotonic()
                 await asyncio.sleep(BASELINE_SECONDS)
+                if stopped:
+                    await load.end()
                 second = time.monotonic()
                 mesh.start(ABSENT)
                 await until_voting(onlooker, mesh, seconds)
                 third = time.monotonic()
-                complaints = await load.end()
+                complaints = load.account.complaints if stopped else await load.end()
                 await until_level(onlooker, range(4), 60.0)
             before, meanwhile = load.rate(first, second), load.rate(second, third)
             return {
@@ -161,7 +163,7 @@ async def measure(mib: int, loss: float, seconds: float) -> dict[str, object]:
                 "mib_per_second": round(mib / (third - second), 2),
                 "answers_per_second_before": round(before),
                 "answers_per_second_meanwhile": round(meanwhile),
-                "kept": round(meanwhile / before, 2),
+                "kept": None if stopped else round(meanwhile / before, 2),
                 "complaints": complaints,
             }
 
@@ -171,8 +173,9 @@ def main() -> int:
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--loss", type=float, default=0.05)
     parser.add_argument("--seconds", type=float, default=900.0, help="give up after so many")
+    parser.add_argument("--stopped", action="store_true", help="nobody asks for anything meanwhile")
     args = parser.parse_args()
-    result = asyncio.run(measure(args.mib, args.loss, args.seconds))
+    result = asyncio.run(measure(args.mib, args.loss, args.seconds, args.stopped))
     print(json.dumps(result, indent=2))
     return 1 if result["complaints"] else 0
 
