@@ -28,6 +28,7 @@ from pbft.core.records import (
     ViewEntered,
 )
 from pbft.core.wire import batch_digest, decode_batch, decode_signed, referred, request_digest
+from pbft.testing.departures import Departures
 from pbft.testing.new_view_oracle import NewViewOracle
 
 MAX_COMPLAINTS = 20
@@ -58,8 +59,8 @@ class Checkers:
         self._entered: dict[tuple[ReplicaId, int], bytes] = {}
         self._durable: dict[ReplicaId, Durable] = {}
         self._acknowledged: dict[ReplicaId, SequenceNumber] = {}
-        self._left: dict[ReplicaId, int] = {}
-        """The view that each replica's last VIEW-CHANGE moved to: it votes in none before (T22)."""
+        self.departures = Departures()
+        """The views that replicas have moved to: they vote in none before (T22)."""
         self._commits: dict[ReplicaId, dict[SequenceNumber, int]] = {}
         """The view of each replica's last COMMIT for a number."""
         self._oracle = oracle
@@ -82,9 +83,11 @@ class Checkers:
 
     def forgot(self, replica: ReplicaId) -> None:
         """It has lost its disk and recovers: it begins again from nothing, but what it has said is
-        said: a vote against that, or in a view that it has left, is one too many (T35)."""
+        said: a vote against that, or in a view that others know it has left, is one too many
+        (T35)."""
         self._views.pop(replica, None)
         self._acknowledged.pop(replica, None)
+        self.departures.forgot(replica)
 
     # -- events -------------------------------------------------------------------------------
 
@@ -169,6 +172,8 @@ class Checkers:
         if complaint is not None:
             self.complain(f"views: replica {replica} accepted a new view: {complaint}")
         if isinstance(message, NewView):
+            for each in message.view_changes:
+                self.departures.recorded(each)
             known = self._entered.setdefault((replica, message.view), raw)
             if known != raw:
                 self.complain(f"views: replica {replica} accepted two new views {message.view}")
@@ -184,9 +189,9 @@ class Checkers:
             self._commits.setdefault(replica, {})[message.sequence] = message.view
         if isinstance(message, ViewChange) and message.replica == replica:
             self._moves(replica, message)
-            self._left[replica] = max(message.view, self._left.get(replica, 0))
+            self.departures.leave(replica, send.data, message.view)
         for place, statement, need in _statements(replica, send):
-            if _in_view(place) < self._left.get(replica, 0) and place not in self._votes:
+            if _in_view(place) < self.departures.view(replica) and place not in self._votes:
                 self.complain(f"votes: replica {replica} votes in a view that it left: {place[:3]}")
             if self._votes.setdefault(place, statement) != statement:
                 self.complain(f"votes: replica {replica} contradicts itself about {place[:4]}")

@@ -49,6 +49,7 @@ class Driving:
             return
         for each in self._stage.observers:
             each.arrived(self._stage.now, host, packet)
+        self._stage.checkers.departures.heard(host.number, packet.data)
         host.inbox.append(packet)
         if host.turn_at is None:
             host.turn_at = self._stage.now + TURN_DELAY_NS

@@ -68,6 +68,8 @@ class Misfortunes:
         if host.up:
             self.count("crash", host.number)
             host.crash()
+            if host.correct:
+                self._stage.checkers.departures.died(host.number)
 
     def restart(self, host: Host) -> None:
         """It begins again from its disk, if it is down and may."""

@@ -145,6 +145,40 @@ def test_a_vote_in_a_view_that_was_left_is_flagged_unless_it_was_cast_before(
     for vote in (early, move, early, beyond):
         checkers.sent(1, Send((0,), vote.raw, vote.message))
     assert not [each for each in checkers.complaints if "it left" in each]
+    checkers.departures.heard(0, move.raw)
     checkers.forgot(1)
     checkers.sent(1, Send((0,), late.raw, late.message))
     assert len([each for each in checkers.complaints if "it left" in each]) == 1
+
+
+@pytest.mark.parametrize(
+    ("holders", "dead", "recorded", "flagged"),
+    [
+        ((), (), False, False),
+        ((0,), (), False, True),
+        ((0, 2), (0,), False, True),
+        ((0, 2), (0, 2), False, False),
+        ((0, 2), (0, 2), True, True),
+    ],
+    ids=["heard by nobody", "heard", "one still knows", "all have lost it", "on a disk"],
+)
+def test_who_forgot_that_it_left_a_view_is_held_to_what_others_still_hold(
+    lab: Lab,
+    checkers: Checkers,
+    holders: tuple[int, ...],
+    dead: tuple[int, ...],
+    recorded: bool,
+    flagged: bool,
+) -> None:
+    move, late = lab.view_change(1, 2), lab.prepare(1, 0, 2, ONE)
+    checkers.sent(1, Send((0, 2, 3), move.raw, move.message))
+    for each in holders:
+        checkers.departures.heard(each, move.raw)
+    if recorded:
+        changes = [lab.view_change(each, 2) for each in (0, 1, 2)]
+        checkers.durable(3, ViewEntered(lab.new_view(2, changes, {}).raw))
+    for each in dead:
+        checkers.departures.died(each)
+    checkers.forgot(1)
+    checkers.sent(1, Send((0,), late.raw, late.message))
+    assert bool([each for each in checkers.complaints if "it left" in each]) == flagged
