@@ -1,11 +1,10 @@
-"""Plans that once broke something, each replayed as it was found."""
+"""Plan files of what once broke something, each replayed as it was found (`pbft replay`)."""
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from pbft.testing.plan import Plan
+from pbft.testing.planfiles import load
 from pbft.testing.simulator import run
 
 PLANS = sorted((Path(__file__).parent / "regressions").glob("*.json"))
@@ -13,7 +12,7 @@ PLANS = sorted((Path(__file__).parent / "regressions").glob("*.json"))
 
 @pytest.mark.parametrize("path", PLANS, ids=lambda path: path.stem)
 def test_what_once_failed_holds(path: Path) -> None:
-    report = run(msgspec.json.decode(path.read_bytes(), type=Plan))
+    report = run(load(path).plan)
     assert (report.finished, report.violations) == (True, [])
 
 
