@@ -3,6 +3,7 @@
 A run in which everything goes wrong at once hides what needs one thing to go wrong and another to
 go well. So each class of faults is on or off by a coin, and a seed without, say, losses is common.
 At most f replicas are faulty in any way: traitors, and those whose disks are damaged or lost.
+What coins hardly ever bring together, a mood does (`moods`).
 """
 
 import random
@@ -20,7 +21,9 @@ from pbft.testing.disk import Harm
 from pbft.testing.failpoints import POINTS, Stop
 from pbft.testing.losses import Loss
 from pbft.testing.malice import malice
-from pbft.testing.plan import Crash, Damage, Partition, Plan
+from pbft.testing.moods import in_a_mood
+from pbft.testing.plan import Crash, Damage, Partition, Plan, explicit
+from pbft.testing.scripts import Script
 from pbft.testing.subjects import subject
 
 SIZES = (4,) * 10 + (5,) * 2 + (6,) * 2 + (7,) * 5 + (10,)
@@ -35,6 +38,8 @@ OFTEN = {"traitors": 0.8, "disks": 0.25, "crashes": 0.4, "pacing": 0.05, "core":
 NEVER_NS = 10**6 * SECOND
 PACED_CALLS = 24
 """Of each client: enough for a debt of four timeouts, in calls of half of one."""
+FOUND_OUT = ("slow-40%", "slow-60%", "slow-90%", "starve-one")
+"""Of `PACING`: whom f+1 others find too slow, before anything times out."""
 CALLS = 200
 """Of all clients, times replicas, at most: larger clusters get fewer, so that all take alike."""
 
@@ -72,7 +77,9 @@ def swarm(
         stops=_stops(drawn),
     )
     plan = _with_clients(drawn, plan)
-    return _paced(drawn, plan) if drawn.has("pacing") else _with_end(drawn, plan)
+    if drawn.has("pacing"):
+        return _paced(drawn, plan)
+    return _with_end(drawn, in_a_mood(random.Random(f"mood {seed} {replicas}"), plan))
 
 
 def _calm(drawn: _Draw, seed: int, service: str | None) -> Plan:
@@ -234,20 +241,36 @@ def _stops(drawn: _Draw) -> list[Stop]:
 
 def _paced(drawn: _Draw, plan: Plan) -> Plan:
     """Nothing is wrong but the first primary, which is slow below the timeout: only then is it the
-    slowness that has it replaced."""
-    return replace(
+    slowness that has it replaced. Mostly it is slow in a way that others find out, and clients make
+    one call after another: each adds to what it owes."""
+    found_out = drawn.rng.random() < 0.8
+    slow = drawn.rng.choice(FOUND_OUT if found_out else sorted(PACING))
+    plan = replace(
         plan,
         config=replace(plan.config, fast_reads=False, batch_max_requests=8),
-        traitors={0: drawn.rng.choice(sorted(PACING))},
+        traitors={0: slow},
         attacks={},
         loss=0.0,
         delay_ns=2 * MILLISECOND,
+        disk_delay_ns=min(plan.disk_delay_ns, MILLISECOND),
         partitions=[],
         crashes=[],
         stops=[],
         damages=[],
         losses=[],
         operations=max(plan.operations, PACED_CALLS * plan.clients),
+    )
+    return _in_turn(plan) if found_out else plan
+
+
+def _in_turn(plan: Plan) -> Plan:
+    """Each client calls once it has its answer, and at once; no call waits behind another's."""
+    scripts = explicit(plan).scripts or {}
+    calls = {c: [replace(each, pause_ns=0) for each in s.calls] for c, s in scripts.items()}
+    return replace(
+        plan,
+        config=replace(plan.config, pipeline=4),
+        scripts={c: Script(1, tuple(each)) for c, each in calls.items()},
     )
 
 

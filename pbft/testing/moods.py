@@ -1,0 +1,125 @@
+"""Moods of a swarm's run: now and then faults are drawn to meet, where chance hardly has them.
+
+A coin for each fault gives almost no run in which a primary is overthrown while the next one lies,
+or a replica dies just while it fetches the state. A mood says so about a whole plan, by the plan's
+own means: crashes, stops, attacks and calls, explicit like all others. What it does not need stays
+as it was drawn. How many are faulty stays within f, and every fault ends with the bad time.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
+from pbft.core.quorum import faults
+from pbft.testing.byzantine.attacks import Attack, Forge, Form, Target
+from pbft.testing.byzantine.composed import COMPOSED
+from pbft.testing.failpoints import Boundary, Point, Stop
+from pbft.testing.plan import Crash, Plan
+from pbft.testing.scripts import Outburst, Saying
+from pbft.testing.subjects import subject
+
+SHARE = 0.05
+"""Of the runs, for each mood."""
+CALLS_BEGIN_NS = SECOND
+"""When correct clients begin."""
+REMEMBERED = 8
+"""Requests of one client."""
+PATIENT = 4
+"""So many at a time: more would wait until nobody else asks for anything."""
+IN_A_TRANSFER = (
+    Point(Boundary.UNSYNCED, "TransferStarted"),
+    Point(Boundary.SYNCED, "TransferStarted"),
+    Point(Boundary.FIRST, "FetchNodes"),
+)
+"""Where a replica is that fetches the state."""
+
+
+def in_a_mood(rng: random.Random, plan: Plan) -> Plan:
+    """The plan, in one of the moods or, mostly, in none."""
+    which = int(rng.random() / SHARE)
+    return MOODS[which](rng, plan) if which < len(MOODS) else plan
+
+
+def usurped(rng: random.Random, plan: Plan) -> Plan:
+    """The first primary falls, and the next one says a NEW-VIEW that does not follow."""
+    forms = (Form.EXTRA, Form.EXTRA, Form.SHORT, Form.NULLS, Form.SWAPPED)
+    lie = Attack(Forge(rng.choice(forms)), Target(("NewView",)))
+    return _overthrown(rng, plan, 1, lie)
+
+
+def two_faced(rng: random.Random, plan: Plan) -> Plan:
+    """The first primary falls, and a backup tells some that it has prepared what it has, and
+    others that it has not."""
+    liar = rng.randrange(2, plan.config.n)
+    others = [r for r in range(plan.config.n) if r not in (0, liar)]
+    some = tuple(sorted(rng.sample(others, rng.randrange(1, len(others)))))
+    form = rng.choice((Form.EMPTY, Form.EMPTY, Form.SHORT))
+    return _overthrown(rng, plan, liar, Attack(Forge(form), Target(("ViewChange",), some)))
+
+
+def _overthrown(rng: random.Random, plan: Plan, liar: ReplicaId, lie: Attack) -> Plan:
+    """Replica 0 is correct, and down for longer than anybody waits for it, with calls under way.
+    Up to f-1 others are what they were."""
+    timeout = plan.config.request_timeout_ns
+    begin = CALLS_BEGIN_NS + rng.randrange(200 * MILLISECOND)
+    end = begin + 2 * timeout + rng.randrange(timeout)
+    left = [r for r in sorted(plan.traitors) if r not in (0, liar)][: faults(plan.config.n) - 1]
+    return replace(
+        plan,
+        traitors={r: plan.traitors[r] for r in left} | {liar: COMPOSED},
+        attacks={r: plan.attacks[r] for r in left if r in plan.attacks} | {liar: (lie,)},
+        damages=[],
+        losses=[],
+        crashes=[Crash(begin, end, 0)],
+        gst_ns=max(plan.gst_ns, end),
+    )
+
+
+def caught_fetching(rng: random.Random, plan: Plan) -> Plan:
+    """A replica misses so much that it has to fetch the state, and dies in the middle of that."""
+    correct = [r for r in range(plan.config.n) if r not in plan.traitors]
+    back = CALLS_BEGIN_NS + rng.randrange(SECOND // 2, SECOND)
+    missing = Crash(CALLS_BEGIN_NS - SECOND // 10, back, rng.choice(correct))
+    down = rng.randrange(SECOND // 20, SECOND)
+    return replace(
+        plan,
+        config=replace(plan.config, checkpoint_interval=2, window=4),
+        damages=[],
+        losses=[],
+        crashes=[missing],
+        stops=[Stop(rng.choice(IN_A_TRANSFER), 1, everyone=False, down_ns=down)],
+        gst_ns=max(plan.gst_ns, back + 3 * SECOND // 2),
+    )
+
+
+def long_away(rng: random.Random, plan: Plan) -> Plan:
+    """A client asks for its first request again after so many others that nobody knows any more
+    what became of it."""
+    about, everyone = subject(plan.service), tuple(range(plan.config.n))
+    name = f"mallory-{plan.faulty_clients}"
+    count = REMEMBERED + rng.randrange(2, 6)
+    asks = [Saying(everyone, at, (about.operation(rng),)) for at in range(1, count + 1)]
+    begin, pause = CALLS_BEGIN_NS + rng.randrange(SECOND // 2), rng.randrange(SECOND // 4)
+    visits = [
+        Outburst(name, begin + at // PATIENT * pause, tuple(asks[at : at + PATIENT]))
+        for at in range(0, count, PATIENT)
+    ]
+    back = visits[-1].at + rng.randrange(SECOND // 2, SECOND)
+    gst = max(plan.gst_ns, back + SECOND // 10)
+    visits += [Outburst(name, at, (asks[0],)) for at in (back, gst, gst + SECOND)]
+    return replace(
+        plan,
+        config=replace(plan.config, client_window=REMEMBERED),
+        faulty_clients=plan.faulty_clients + 1,
+        outbursts=[*(plan.outbursts or ()), *visits],
+        gst_ns=gst,
+    )
+
+
+MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
+    usurped,
+    two_faced,
+    caught_fetching,
+    long_away,
+)
