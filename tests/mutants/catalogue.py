@@ -613,8 +613,8 @@ STATE = (
         "T34",
         "whatever rots on the disk is left out",
         "pbft/sqlite_store.py",
-        "elif key.startswith(LEAF):",
-        "elif key:",
+        "elif isinstance(key, bytes) and key.startswith(LEAF):",
+        "elif isinstance(key, bytes):",
         "tests/test_sqlite_store.py",
     ),
     mutant(
