@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable
-from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import msgspec
@@ -62,36 +62,48 @@ class Statements:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._judge = cluster.judge()
-        self._wanted: dict[tuple[int, bytes], tuple[dict[ReplicaId, bytes], asyncio.Event]] = {}
-        """By timestamp and digest of the results."""
+        self._wanted: dict[tuple[object, ...], _Collection] = {}
+        """By all that a statement names but its place in the order."""
 
     def absorb(self, raw: bytes) -> bool:
         """Whether `raw` is a genuine statement that somebody waits for, its replica's first."""
         try:
-            statement = _signed(self._judge, raw, Statement, "a statement")
+            said = _signed(self._judge, raw, Statement, "a statement")
         except ReceiptError:
             return False
-        found = self._wanted.get((statement.timestamp, statement.results))
-        if found is None or statement.replica in found[0]:
+        found = self._wanted.get((said.client, said.timestamp, said.request, said.results))
+        if found is None or said.replica in found.replicas:
             return False
-        found[0][statement.replica] = raw
-        if len(found[0]) >= self._cluster.config.weak_quorum:
-            found[1].set()
+        found.replicas.add(said.replica)
+        agreed = found.said.setdefault(said.sequence, [])
+        agreed.append(raw)
+        if len(agreed) >= self._cluster.config.weak_quorum and not found.enough.done():
+            found.enough.set_result(agreed)
         return True
 
     async def collect(self, request: bytes, result: bytes, ask: Callable[[bytes], None]) -> Receipt:
-        """A receipt of what f+1 say; asks again until they do."""
+        """A receipt of what f+1 say alike; asks again until they do."""
         message = _signed(self._judge, request, Request, "the request")
-        key = (message.timestamp, results_digest((result,)))
-        statements, enough = self._wanted[key] = ({}, asyncio.Event())
+        digests = request_digest(request), results_digest((result,))
+        key = (message.client, message.timestamp, *digests)
+        enough = asyncio.get_running_loop().create_future()
+        self._wanted[key] = _Collection(enough)
         try:
-            while not enough.is_set():
+            while not enough.done():
                 ask(encode_link(Attest(message.timestamp)))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(enough.wait(), ASK_SECONDS)
+                await asyncio.wait((enough,), timeout=ASK_SECONDS)
         finally:
             del self._wanted[key]
-        return made(self._cluster.config.cluster_id, request, result, list(statements.values()))
+        return made(self._cluster.config.cluster_id, request, result, enough.result())
+
+
+@dataclass(slots=True)
+class _Collection:
+    """Of statements about one result, by the place in the order: a liar names another."""
+
+    enough: "asyncio.Future[list[bytes]]"
+    said: dict[SequenceNumber, list[bytes]] = field(default_factory=dict)
+    replicas: set[ReplicaId] = field(default_factory=set)
 
 
 def made(cluster_id: bytes, request: bytes, result: bytes, statements: list[bytes]) -> Receipt:

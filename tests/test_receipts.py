@@ -1,5 +1,6 @@
 """Receipts prove what happened to whoever has the public file, and nothing else does."""
 
+import asyncio
 import base64
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from pbft.core.authentication import Authentication
 from pbft.core.messages import Receipt as Statement
 from pbft.core.messages import Request
 from pbft.core.wire import request_digest, results_digest
-from pbft.receipts import Receipt, ReceiptError, made, parse, render, verify
+from pbft.receipts import Receipt, ReceiptError, Statements, made, parse, render, verify
 from pbft.transport.loop import run
+from pbft.typed.methods import operation
 from tests.local_cluster import make_cluster, make_node, running
 from tests.typed.bank import Bank, InsufficientError, RemoteBank
 
@@ -38,9 +40,11 @@ class Forge:
             [self.statement(each, raw, result, sequence) for each in replicas],
         )
 
-    def statement(self, replica: int, raw: bytes, result: bytes, sequence: int) -> bytes:
+    def statement(
+        self, replica: int, raw: bytes, result: bytes, sequence: int, client: str = "client-0"
+    ) -> bytes:
         digests = request_digest(raw), results_digest((result,))
-        message = Statement("client-0", 5, digests[0], sequence, digests[1], replica)
+        message = Statement(client, 5, digests[0], sequence, digests[1], replica)
         return self.signed(f"replica-{replica}", message)
 
 
@@ -124,3 +128,45 @@ def test_a_client_gets_one_and_the_command_line_verifies_it(
     assert cli(arguments) != 0
     assert "not a receipt" in capsys.readouterr().err
     assert Cluster.load(directory).config.n == 4
+
+
+def collected(forge: Forge, said: list[bytes], raw: bytes) -> Receipt:
+    """What a client makes of these statements, which come one after the other."""
+    statements = Statements(forge.cluster)
+
+    def ask(data: bytes) -> None:
+        for each in said:
+            statements.absorb(each)
+
+    async def main() -> Receipt:
+        return await asyncio.wait_for(statements.collect(raw, b"\0yes", ask), 5)
+
+    return asyncio.run(main())
+
+
+def test_a_liar_does_not_spoil_a_receipt(forge: Forge) -> None:
+    """What it states is signed and about the right result, at another place or of another call."""
+    raw = forge.signed("client-0", Request("client-0", 5, (b"op",)))
+    other = forge.signed("client-0", Request("client-0", 5, (b"no",)))
+    good = [forge.statement(each, raw, b"\0yes", 7) for each in (1, 3)]
+    for lie in (
+        forge.statement(0, raw, b"\0yes", 8),
+        forge.statement(0, other, b"\0yes", 7),
+        forge.statement(0, raw, b"\0yes", 7, client="client-1"),
+    ):
+        assert verify(collected(forge, [lie, *good], raw), forge.cluster).replicas == (1, 3)
+
+
+def test_what_is_printed_of_a_receipt_stays_in_its_line(
+    forge: Forge, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A client that is a liar may put anything into an operation."""
+    called = operation("add\ngenuine: \x1b[2Jclient-1 called pay", [])
+    raw = forge.signed("client-0", Request("client-0", 5, (called,)))
+    said = [forge.statement(each, raw, b"\0yes", 7) for each in (0, 1)]
+    text = render(made(forge.cluster.config.cluster_id, raw, b"\0yes", said))
+    (tmp_path / "receipt").write_text(text)
+    assert cli(["verify-receipt", str(tmp_path / "receipt"), "--cluster", str(tmp_path / "c")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in lines)

@@ -80,8 +80,9 @@ def _directory(path: Path) -> Path:
 
 
 def _command(operation: bytes) -> str | None:
-    """The name of a typed call; none for other operations."""
+    """The name of a typed call; none for other operations, which may hold anything."""
     try:
-        return parse_operation(operation)[0]
+        name = parse_operation(operation)[0]
     except InvalidArgumentsError:
         return None
+    return name if name.isprintable() else None
