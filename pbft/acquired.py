@@ -60,6 +60,10 @@ def acquire(
 def _read(path: Path, passphrase: bytes | None) -> Identity | None:
     """Raises `ConfigurationError` where there is a file and it does not read."""
     try:
-        return load_identity(path, passphrase) if path.is_file() else None
+        there = path.is_file()
+    except OSError:  # a name too long, a folder that is another's
+        return None
+    try:
+        return load_identity(path, passphrase) if there else None
     except KeyFileError as error:
         raise ConfigurationError(str(error)) from None

@@ -11,6 +11,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -90,7 +91,10 @@ class BlockingClient:
         await self.client.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
-            await asyncio.wait(others, timeout=CLOSE_SECONDS)
+            _, late = await asyncio.wait(others, timeout=CLOSE_SECONDS)
+            for each in late:
+                each.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
         """As `Client.call`."""
@@ -135,6 +139,8 @@ class BlockingClient:
             raise
         try:
             return future.result()
+        except CancelledError:
+            raise PbftError("this client was closed: the outcome is not known") from None
         except BaseException:
             future.cancel()
             raise

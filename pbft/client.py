@@ -12,41 +12,34 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 
 from pbft import control
 from pbft.acquired import Acquired, acquire
-from pbft.client_calls import Alone, Calls, due, opened, why_unanswered
+from pbft.client_calls import Alone, Calls, due, opened, running_loop, why_unanswered
+from pbft.client_links import connect, links_up, open_links
+from pbft.client_lock import release
 from pbft.client_room import Room
 from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession
 from pbft.client_stats import ClientStats
 from pbft.cluster import REPLICA_PREFIX, Cluster, replica_name
 from pbft.control import StatusQuery, StatusReport
-from pbft.core.errors import (
-    PbftError,
-    UnansweredError,
-)
+from pbft.core.errors import PbftError, UnansweredError
 from pbft.core.ids import Instant, Packet, ReplicaId
 from pbft.core.service import OK
 from pbft.core.state.requests import REQUESTS_PER_CLIENT
-from pbft.core.wire import MAX_MESSAGE_BYTES, SIGNED
+from pbft.core.wire import SIGNED
 from pbft.outcome_keys import parse_key, render_key
 from pbft.receipts import Receipt, Statements
 from pbft.timestamps import TimestampMark
 from pbft.transport.alarm import Alarm, instant
-from pbft.transport.endpoint import Endpoint, EndpointLimits, open_endpoint
+from pbft.transport.endpoint import Endpoint
 from pbft.transport.frames import CONTROL, MESSAGE
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
-CONNECT_SECONDS = 1.0
-"""How long opening waits for a quorum of links; beyond it, calls find out."""
-GRACE_SECONDS = 0.05
-"""How long it then waits for the others."""
-LOOK_SECONDS = 0.001
 STATUS_RETRY_SECONDS = 0.2
 BURST_DATAGRAMS = 1024
-PENDING_BYTES = 256 * 1024
 MAX_RESOLVING = REQUESTS_PER_CLIENT - REQUESTS_IN_FLIGHT
 """Keys resolved at once, each with a request of its own: with more, replicas find us greedy."""
 
@@ -96,17 +89,13 @@ class Client:
         try:
             self._load()
             self._alarm = Alarm()
-            self._end = await self._open_endpoint()
+            self._end = await open_links(self._cluster, self._who, self._drops, self._alarm.ring)
         except BaseException:
-            self._who.lock.close()
+            release(self._who.lock)
             raise
         self._driver = asyncio.create_task(self._drive())
         try:
-            now = time.monotonic_ns()
-            for each in self._cluster.replicas:
-                await self._end.open(each.name, each.host, each.client_port, now)
-            self._alarm.ring()
-            await self._connect()
+            await connect(self._end, self._cluster, self._drops, self._alarm.ring)
         except BaseException:
             await self.close()
             raise
@@ -126,11 +115,13 @@ class Client:
         if driver is None:
             return
         driver.cancel()
-        await asyncio.gather(driver, return_exceptions=True)
-        await self._end.close()
-        self._alarm.close()
-        self._who.lock.close()
-        self._fail(UnansweredError("the client was closed: the outcome is not known"))
+        try:
+            await asyncio.gather(driver, return_exceptions=True)
+        finally:  # also where closing is cancelled
+            self._alarm.close()
+            release(self._who.lock)
+            self._fail(UnansweredError("the client was closed: the outcome is not known"))
+            await self._end.close()
 
     async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
         """The service's answer to one operation, in the total order of all operations.
@@ -140,8 +131,8 @@ class Client:
         its `key` asks again. A cancelled call may take effect, too. Beyond `MAX_CALLS` or
         `MAX_CALL_BYTES` under way, calls wait for room.
         """
-        size = len(operation)
-        return await self._outcome(lambda: self._session.call(operation), size, timeout, self._room)
+        room = self._room.taken(len(operation))
+        return await self._outcome(lambda: self._session.call(operation), timeout, room)
 
     async def read(
         self, operation: bytes, *, timeout: float | None = None, stale: bool = False
@@ -152,17 +143,18 @@ class Client:
         not agree, or there are no fast reads, it is ordered. Raises what `call` raises."""
         return await self._outcome(
             lambda: self._session.call(operation, read=True, stale=stale),
-            len(operation),
             timeout,
-            self._room,
+            self._room.taken(len(operation)),
         )
 
     def prepare(self, operation: bytes) -> str:
         """A key for one operation, to be kept and then given to `resolve`. Whatever happens to
         this process in between, the operation takes effect at most once. Raises
-        `RequestTooLargeError`."""
-        self._check_open()
-        return render_key(self._session.prepare(operation), 0)
+        `RequestTooLargeError`, and `ConfigurationError` where the timestamp cannot be noted."""
+        self._check_here()
+        raw = self._session.prepare(operation)
+        self._mark.keep_ahead(self._session.next_timestamp)
+        return render_key(raw, 0)
 
     async def resolve(self, key: str, *, timeout: float | None = None) -> bytes:
         """The outcome of a call that was prepared or was not answered; it takes effect now if it
@@ -171,10 +163,12 @@ class Client:
         resolved by one call at a time; a second waits for the first."""
         raw, place = parse_key(key)
         try:
-            async with self._alone.at(key):
-                return await self._outcome(
-                    lambda: self._session.resume(raw, place), len(raw), timeout, self._resolving
-                )
+            return await self._outcome(
+                lambda: self._session.resume(raw, place),
+                timeout,
+                self._alone.at(key),
+                self._resolving.taken(len(raw)),
+            )
         except UnansweredError as error:
             raise UnansweredError(str(error), key) from None
 
@@ -189,7 +183,7 @@ class Client:
         try:
             async with asyncio.timeout_at(until):
                 return result, await self._statements.collect(raw, OK + result, self._ask_all)
-        except TimeoutError:
+        except (TimeoutError, PbftError):  # time is up, or the client was closed
             text = "it took effect, and too few replicas have signed for it in time"
             raise UnansweredError(text, key) from None
 
@@ -199,14 +193,19 @@ class Client:
         self._alarm.ring()
 
     async def _outcome(
-        self, begin: Callable[[], int], size: int, timeout: float | None, room: Room
+        self,
+        begin: Callable[[], int],
+        timeout: float | None,
+        *turns: AbstractAsyncContextManager[None],
     ) -> bytes:
+        """Once all `turns` have let it in."""
         self._check_here()
         until = due(self._timeout if timeout is None else timeout)
         async with AsyncExitStack() as inside:
             try:
                 async with asyncio.timeout_at(until):
-                    await inside.enter_async_context(room.taken(size))
+                    for each in turns:
+                        await inside.enter_async_context(each)
             except TimeoutError:
                 raise UnansweredError(self._why_unanswered()) from None
             return opened(await self._answer(begin, until))
@@ -252,7 +251,7 @@ class Client:
         """A frozen look at this client. Raises `PbftError` before it was opened, as the two
         properties do."""
         self._check_opened()
-        return ClientStats.of(self._session, self._drops, self._connected())
+        return ClientStats.of(self._session, self._drops, links_up(self._end, self._cluster))
 
     @property
     def cluster(self) -> Cluster:
@@ -274,7 +273,7 @@ class Client:
                 await self._alarm.wait(self._deadline())
                 await self._turn(instant())
         except Exception as error:
-            self._fail(error)
+            self._fail(UnansweredError(f"this client has failed, open a new one: {error}"))
             raise
 
     async def _turn(self, now: Instant) -> None:
@@ -331,46 +330,6 @@ class Client:
             ticket=self._who.identity.ticket,
         )
 
-    async def _open_endpoint(self) -> Endpoint:
-        cluster = self._cluster
-        host = "::" if all(":" in each.host for each in cluster.replicas) else "0.0.0.0"
-        limits = EndpointLimits(
-            cluster.file.transport.datagram_bytes,
-            message_bytes=MAX_MESSAGE_BYTES,
-            reassembly_bytes=2 * MAX_MESSAGE_BYTES,
-            pending_bytes=PENDING_BYTES + cluster.config.request_max_bytes,
-            bulk_bytes=8 * cluster.config.request_max_bytes,
-        )
-        return await open_endpoint(
-            self._who.name,
-            self._who.identity.link,
-            {each.name: each.keys.link for each in cluster.replicas},
-            cluster_id=cluster.config.cluster_id,
-            agreed=cluster.digest,
-            bind=(host, 0),
-            limits=limits,
-            drops=self._drops,
-            wake=self._alarm.ring,
-            ticket=self._who.identity.ticket,
-        )
-
-    async def _connect(self) -> None:
-        """Wait for links to all replicas, but not for those that do not answer."""
-        began = time.monotonic()
-        quorum_at: float | None = None
-        while (connected := self._connected()) < len(self._cluster.replicas):
-            now = time.monotonic()
-            if connected >= self._cluster.config.quorum:
-                quorum_at = quorum_at or now
-                if now - quorum_at >= GRACE_SECONDS:
-                    return
-            if now - began >= CONNECT_SECONDS:
-                return
-            await asyncio.sleep(LOOK_SECONDS)
-
-    def _connected(self) -> int:
-        return sum(self._end.established(each.name) for each in self._cluster.replicas)
-
     def _check_opened(self) -> "asyncio.Task[None]":
         if self._driver is None:
             raise PbftError("this client is not open: use `async with Client(...) as client`")
@@ -383,12 +342,12 @@ class Client:
     def _check_here(self) -> None:
         """Open, and in the loop that it was opened in: what waits in another is never woken."""
         self._check_open()
-        if self._check_opened().get_loop() is not asyncio.get_running_loop():
+        if self._check_opened().get_loop() is not running_loop():
             raise PbftError("this client was opened in another event loop: open one in each")
 
     def _why_unanswered(self) -> str:
         n, quorum = len(self._cluster.replicas), self._cluster.config.quorum
-        return why_unanswered(self._end.mismatched, self._connected(), n, quorum)
+        return why_unanswered(self._end.mismatched, links_up(self._end, self._cluster), n, quorum)
 
     def _fail(self, error: Exception) -> None:
         self._calls.fail(error)

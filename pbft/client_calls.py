@@ -1,12 +1,13 @@
 """Who waits for what: calls under way, each until it has an answer or its time is up."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 from weakref import WeakValueDictionary
 
-from pbft.core.errors import ForgottenOutcomeError, RejectedError
+from pbft.core.errors import ForgottenOutcomeError, InvalidArgumentsError, RejectedError
 from pbft.core.service import FORGOTTEN, OK
 
 T = TypeVar("T")
@@ -77,8 +78,18 @@ def why_unanswered(mismatched: Iterable[str], connected: int, n: int, quorum: in
     return "no quorum answered in time: the outcome of the operation is not known"
 
 
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """That of this thread, if it has one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 def due(seconds: float) -> float:
-    """In the loop's time."""
+    """In the loop's time. Raises `InvalidArgumentsError`."""
+    if math.isnan(seconds):
+        raise InvalidArgumentsError("a timeout is a number of seconds, and this is none")
     return asyncio.get_running_loop().time() + seconds
 
 

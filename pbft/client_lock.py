@@ -33,3 +33,10 @@ def first_free(keys: Mapping[str, Path]) -> tuple[str, BinaryIO]:
         else:
             return name, key
     raise ConfigurationError(reasons[-1] if reasons else "the cluster file names no client")
+
+
+def release(lock: BinaryIO) -> None:
+    """It is free again, even while a process that was forked in between has the file open, too."""
+    if not lock.closed:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        lock.close()

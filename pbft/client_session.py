@@ -172,7 +172,11 @@ class ClientSession:
             message = decode(raw)
         except DecodeError:
             message = None
-        if not isinstance(message, Request) or message.client != self._client:
+        if (
+            not isinstance(message, Request)
+            or message.client != self._client
+            or self._sealed(message) != raw
+        ):
             raise ConfigurationError("this is not the key of a call of this client")
         if not place < len(message.operations):
             raise ConfigurationError("this is the key of no call")
@@ -366,9 +370,12 @@ class ClientSession:
     def _signed(self, operations: tuple[bytes, ...]) -> Signed[Request]:
         message = Request(self._client, self._timestamp, operations, self._ticket)
         self._timestamp += 1
+        return Signed(message, self._sealed(message))
+
+    def _sealed(self, message: Request) -> bytes:
+        """The same at any time: Ed25519 signs without chance."""
         body = encode_body(message)
-        raw = seal_signed(body, self._signer.sign(DOMAIN + self._config.cluster_id + body))
-        return Signed(message, raw)
+        return seal_signed(body, self._signer.sign(DOMAIN + self._config.cluster_id + body))
 
     def _take(self, waiting: dict[int, bytes]) -> list[int]:
         """The oldest waiting calls that fit into one request; a large one has it to itself."""

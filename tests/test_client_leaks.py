@@ -200,7 +200,7 @@ def test_a_receipt_that_nobody_signs_has_a_timeout_and_ends_with_the_client(
                 assert caught.value.key is not None
                 waiting = asyncio.create_task(client.certified(PUT))
                 await asyncio.sleep(0.3)
-            with pytest.raises(PbftError, match="is closed"):
+            with pytest.raises(UnansweredError, match="took effect"):
                 await asyncio.wait_for(waiting, 5)
 
     run(main())
