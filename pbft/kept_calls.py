@@ -22,8 +22,8 @@ from pbft.core.errors import (
     ConfigurationError,
     ForgottenOutcomeError,
     RejectedError,
+    ServiceError,
     StorageError,
-    UnansweredError,
 )
 from pbft.typed.methods import Method, methods_of
 from pbft.typed.proxy import Proxy
@@ -56,20 +56,13 @@ class KeptCalls:
         self._ended: list[int] = []
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS calls"
-                " (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, key TEXT)"
-            )
-            found = self._db.execute("SELECT number, name, key FROM calls ORDER BY number")
-            self._open: dict[int, tuple[str, str]] = {
-                number: (name, key) for number, name, key in found
-            }
-            newest = self._db.execute("SELECT seq FROM sqlite_sequence").fetchone()
+            try:
+                self._open, self.made = _read(self._db)
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
             raise ConfigurationError(f"{path} does not keep calls: {error}") from None
-        self.made: int = newest[0] if newest else 0
 
     def __enter__(self) -> Self:
         """The file is open already."""
@@ -100,18 +93,25 @@ class KeptCalls:
         nothing sent, where it cannot be kept."""
         async with self._room:  # few at once: replicas remember so many requests of a client
             key = self._proxy.prepare(method, *args, **kwargs)
-            async with self._disk:
-                number = await asyncio.to_thread(self._keep, method.name, key)
-            self.made = max(self.made, number)
-            self._open[number] = (method.name, key)
+            number = await asyncio.shield(asyncio.create_task(self._kept(method.name, key)))
             return await self._outcome(number, method)
+
+    async def _kept(self, name: str, key: str) -> int:
+        """Goes on where its caller is cancelled: what is on the disk is known here."""
+        async with self._disk:
+            number = await asyncio.to_thread(self._keep, name, key)
+        self.made = max(self.made, number)
+        self._open[number] = (name, key)
+        return number
 
     async def recover(self) -> list[Recovered]:
         """The outcome of every call that is open and that nobody waits for, oldest first. Do so
         before other calls: replicas remember `client_window` requests of a client. Raises
         `UnansweredError`, and what is not known then stays kept."""
         found = []
-        for number in [each for each in self._open if each not in self._under_way]:
+        for number in list(self._open):
+            if number not in self._open or number in self._under_way:
+                continue
             name, _ = self._open[number]
             if name not in self._methods:
                 raise ConfigurationError(f"a call of {name!r} is kept, and the service has none")
@@ -164,8 +164,20 @@ class KeptCalls:
 
 def _final(error: Exception) -> bool:
     """Whether nothing more can be learned: the service refused the call, or the replicas have
-    forgotten it."""
-    refused = isinstance(error, RejectedError) or isinstance(error.__cause__, RejectedError)
-    return (refused or isinstance(error, ForgottenOutcomeError)) and not isinstance(
-        error, UnansweredError
+    forgotten it, or it took effect and its result is not what the method returns any more."""
+    told = (RejectedError, ForgottenOutcomeError, ServiceError)
+    return isinstance(error, told) or isinstance(error.__cause__, RejectedError)
+
+
+def _read(db: sqlite3.Connection) -> tuple[dict[int, tuple[str, str]], int]:
+    """The calls that are open, and how many were kept so far."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS calls"
+        " (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, key TEXT)"
     )
+    found = db.execute("SELECT number, name, key FROM calls ORDER BY number")
+    kept = {number: (name, key) for number, name, key in found}
+    newest = db.execute("SELECT seq FROM sqlite_sequence").fetchone()
+    return kept, newest[0] if newest else 0

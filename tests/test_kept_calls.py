@@ -1,12 +1,23 @@
 """Calls that outlive their caller: kept before they are sent, asked for again, made once."""
 
 import asyncio
+import os
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
-from pbft import Client, ConfigurationError, KeptCalls, StorageError, UnansweredError
+from pbft import (
+    Client,
+    ConfigurationError,
+    KeptCalls,
+    Proxy,
+    ServiceError,
+    StorageError,
+    UnansweredError,
+    command,
+)
 from pbft.transport.loop import run
 from tests.local_cluster import running
 from tests.test_typed_client import nodes, saved
@@ -80,3 +91,74 @@ def test_what_cannot_be_kept_is_not_sent(tmp_path: Path) -> None:
                 await calls.recover()
 
     run(main())
+
+
+def test_calls_that_are_cancelled_while_they_are_kept_stay_known(tmp_path: Path) -> None:
+    """The disk is slow: what it has when all are cancelled is what `recover` makes."""
+
+    async def main() -> None:
+        cluster = saved(tmp_path / "c")
+        async with (
+            running(*nodes(cluster, tmp_path / "c")),
+            Client(tmp_path / "c", identity="client-0") as client,
+        ):
+            bank = RemoteBank(client)
+            with KeptCalls(tmp_path / "calls.db", bank) as calls:
+                keep = calls._keep
+
+                def slowly(name: str, key: str) -> int:
+                    number = keep(name, key)
+                    time.sleep(0.05)
+                    return number
+
+                calls._keep = slowly  # type: ignore[method-assign]
+                asked = [asyncio.create_task(calls.call(Bank.deposit, "ann")) for _ in range(5)]
+                for each in asked:
+                    await asyncio.sleep(0.02)
+                    each.cancel()
+                told = await asyncio.gather(*asked, return_exceptions=True)
+                assert all(isinstance(each, asyncio.CancelledError) for each in told)
+                await asyncio.sleep(0.5)
+                kept = calls.open
+                assert kept == calls.made > 0
+                await asyncio.gather(calls.recover(), calls.recover())
+                assert calls.open == 0
+                assert await bank.total() == kept
+
+    run(main())
+
+
+def test_what_a_newer_service_returns_ends_the_call_that_gave_it(tmp_path: Path) -> None:
+    """It took effect, and its result cannot be read: to ask again for ever would help nobody."""
+
+    class Newer:
+        @command
+        def deposit(self, name: str, amount: int = 1) -> list[str]:
+            return []
+
+    class RemoteNewer(Proxy, Newer): ...
+
+    async def main() -> None:
+        cluster = saved(tmp_path / "c")
+        async with (
+            running(*nodes(cluster, tmp_path / "c")),
+            Client(tmp_path / "c", identity="client-0") as client,
+        ):
+            with KeptCalls(tmp_path / "calls.db", RemoteBank(client)) as calls:
+                calls._keep("deposit", client.prepare(Bank.deposit.pack(("ann", 7), {})))
+            with KeptCalls(tmp_path / "calls.db", RemoteNewer(client)) as calls:
+                (found,) = await calls.recover()
+                assert isinstance(found.error, ServiceError)
+                assert calls.open == 0
+            assert await RemoteBank(client).total() == 7
+
+    run(main())
+
+
+def test_a_file_that_is_none_is_not_left_open(tmp_path: Path) -> None:
+    (tmp_path / "calls.db").write_text("no database " * 100)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ConfigurationError, match="does not keep calls") as caught:
+        KeptCalls(tmp_path / "calls.db", RemoteBank(None))  # type: ignore[arg-type]
+    assert caught
+    assert len(os.listdir("/proc/self/fd")) == before
