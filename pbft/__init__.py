@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from pbft.core.errors import (
         ApplicationError,
         ConfigurationError,
+        DecodeError,
         ForgottenOutcomeError,
         ForgottenVotesError,
         HaltError,
         InvalidArgumentsError,
         NotPermittedError,
         PbftError,
+        RecordError,
+        Refusal,
         RejectedError,
         RequestTooLargeError,
         ServiceError,
@@ -33,24 +36,32 @@ if TYPE_CHECKING:
         UnknownCommandError,
     )
     from pbft.core.service import Context, Service, State
-    from pbft.kept_calls import KeptCalls
+    from pbft.kept_calls import BlockingKeptCalls, KeptCalls, Recovered
     from pbft.node import Node
+    from pbft.receipts import Receipt, ReceiptError
     from pbft.typed.attributes import Since
+    from pbft.typed.events import Event, emit
+    from pbft.typed.listening import EventsLostError, events
     from pbft.typed.maps import Map
     from pbft.typed.methods import command, executing, query
-    from pbft.typed.proxy import BlockingProxy, Proxy
+    from pbft.typed.proxy import BlockingProxy, Consistency, Proxy
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ApplicationError",
     "BlockingClient",
+    "BlockingKeptCalls",
     "BlockingProxy",
     "Client",
     "ClientStats",
     "Cluster",
     "ConfigurationError",
+    "Consistency",
     "Context",
+    "DecodeError",
+    "Event",
+    "EventsLostError",
     "ForgottenOutcomeError",
     "ForgottenVotesError",
     "HaltError",
@@ -61,6 +72,11 @@ __all__ = [
     "NotPermittedError",
     "PbftError",
     "Proxy",
+    "Receipt",
+    "ReceiptError",
+    "RecordError",
+    "Recovered",
+    "Refusal",
     "RejectedError",
     "RequestTooLargeError",
     "Service",
@@ -72,25 +88,36 @@ __all__ = [
     "UnknownCommandError",
     "__version__",
     "command",
+    "emit",
+    "events",
     "executing",
     "query",
 ]
 
 _HOMES = {
     "BlockingClient": "pbft.blocking",
+    "BlockingKeptCalls": "pbft.kept_calls",
     "BlockingProxy": "pbft.typed.proxy",
     "Client": "pbft.client",
     "ClientStats": "pbft.client_stats",
     "Cluster": "pbft.cluster",
+    "Consistency": "pbft.typed.proxy",
     "Context": "pbft.core.service",
+    "Event": "pbft.typed.events",
+    "EventsLostError": "pbft.typed.listening",
     "KeptCalls": "pbft.kept_calls",
     "Map": "pbft.typed.maps",
     "Node": "pbft.node",
     "Proxy": "pbft.typed.proxy",
+    "Receipt": "pbft.receipts",
+    "ReceiptError": "pbft.receipts",
+    "Recovered": "pbft.kept_calls",
     "Service": "pbft.core.service",
     "Since": "pbft.typed.attributes",
     "State": "pbft.core.service",
     "command": "pbft.typed.methods",
+    "emit": "pbft.typed.events",
+    "events": "pbft.typed.listening",
     "executing": "pbft.typed.methods",
     "query": "pbft.typed.methods",
 }

@@ -95,6 +95,7 @@ class BlockingClient:
             for each in late:
                 each.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
 
     def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
         """As `Client.call`."""
@@ -125,12 +126,18 @@ class BlockingClient:
         return self.client.stats()
 
     @property
+    def name(self) -> str:
+        """As `Client.name`."""
+        return self.client.name
+
+    @property
     def cluster(self) -> Cluster:
         """What was loaded."""
         return self.client.cluster
 
     def wait(self, what: Coroutine[Any, Any, R]) -> R:
-        """The result of a coroutine that runs on this client's loop."""
+        """The result of a coroutine that runs on this client's loop. Raises `PbftError` where that
+        was closed, and in a coroutine of that loop: it would wait for itself."""
         try:
             with self._gate:
                 future = asyncio.run_coroutine_threadsafe(what, self._running())
@@ -150,6 +157,8 @@ class BlockingClient:
             raise PbftError("this client is not open: use `with BlockingClient(...) as client`")
         if self._process != os.getpid():
             raise PbftError("this client was opened in another process: open one in this")
+        if self._thread is threading.current_thread():
+            raise PbftError("this is the client's own thread: `await` its `client` here")
         return self._loop
 
     async def _prepare(self, operation: bytes) -> str:

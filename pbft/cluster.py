@@ -189,6 +189,8 @@ class Cluster:
             path.write_text(cluster_file.render(self.file), "utf-8")
         except OSError as error:
             raise ConfigurationError(f"cannot write {directory}: {error.strerror}") from None
+        except KeyFileError as error:
+            raise ConfigurationError(str(error)) from None
 
     def identity(
         self,

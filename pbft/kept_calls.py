@@ -26,7 +26,7 @@ from pbft.core.errors import (
     StorageError,
 )
 from pbft.typed.methods import Method, methods_of
-from pbft.typed.proxy import Proxy
+from pbft.typed.proxy import BlockingProxy, Proxy
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,14 +42,12 @@ class Recovered:
 
 
 class KeptCalls:
-    """Through `proxy`, kept in the file `path`. `made`: calls kept so far, those of earlier lives
-    among them; once none is open, each has taken effect once or was refused.
-
-    Raises `ConfigurationError` where the file cannot be used."""
+    """Through `proxy`, kept in the file `path`. Raises `ConfigurationError` where that cannot be
+    used."""
 
     def __init__(self, path: str | os.PathLike[str], proxy: Proxy) -> None:
         self._proxy = proxy
-        self._methods = methods_of(type(proxy))
+        self._service: type = type(proxy)
         self._room = asyncio.Semaphore(MAX_RESOLVING)
         self._disk = asyncio.Lock()
         self._under_way: set[int] = set()
@@ -57,7 +55,7 @@ class KeptCalls:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
-                self._open, self.made = _read(self._db)
+                self._open, self._made = _read(self._db)
             except BaseException:
                 self._db.close()
                 raise
@@ -83,6 +81,12 @@ class KeptCalls:
         self._db.close()
 
     @property
+    def made(self) -> int:
+        """Calls kept so far, those of earlier lives among them; once none is open, each has taken
+        effect once or was refused."""
+        return self._made
+
+    @property
     def open(self) -> int:
         """Calls whose outcome is not known."""
         return len(self._open)
@@ -100,7 +104,7 @@ class KeptCalls:
         """Goes on where its caller is cancelled: what is on the disk is known here."""
         async with self._disk:
             number = await asyncio.to_thread(self._keep, name, key)
-        self.made = max(self.made, number)
+        self._made = max(self._made, number)
         self._open[number] = (name, key)
         return number
 
@@ -113,10 +117,11 @@ class KeptCalls:
             if number not in self._open or number in self._under_way:
                 continue
             name, _ = self._open[number]
-            if name not in self._methods:
+            methods = methods_of(self._service)
+            if name not in methods:
                 raise ConfigurationError(f"a call of {name!r} is kept, and the service has none")
             try:
-                result = await self._outcome(number, self._methods[name][0])
+                result = await self._outcome(number, methods[name][0])
             except Exception as error:
                 if number in self._open:
                     raise
@@ -160,6 +165,49 @@ class KeptCalls:
     def _drop(self) -> None:
         ended, self._ended = self._ended, []
         self._db.executemany("DELETE FROM calls WHERE number = ?", [(each,) for each in ended])
+
+
+class BlockingKeptCalls:
+    """As `KeptCalls`, for programs without asyncio, through one of their proxies."""
+
+    def __init__(self, path: str | os.PathLike[str], proxy: BlockingProxy) -> None:
+        self._wait = proxy._blocking.wait
+        self._calls = KeptCalls(path, proxy._twin())
+        self._calls._service = type(proxy)
+
+    def __enter__(self) -> Self:
+        """The file is open already."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """As `KeptCalls.close`."""
+        self._calls.close()
+
+    @property
+    def made(self) -> int:
+        """As `KeptCalls.made`."""
+        return self._calls.made
+
+    @property
+    def open(self) -> int:
+        """As `KeptCalls.open`."""
+        return self._calls.open
+
+    def call(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """As `KeptCalls.call`."""
+        return self._wait(self._calls.call(method, *args, **kwargs))
+
+    def recover(self) -> list[Recovered]:
+        """As `KeptCalls.recover`."""
+        return self._wait(self._calls.recover())
 
 
 def _final(error: Exception) -> bool:

@@ -88,8 +88,8 @@ class Pages:
 
 def first_event(page: Page, sequence: int) -> int:
     async def main() -> int:
-        async for event in events(Pages(page), sequence=sequence):  # type: ignore[arg-type]
-            return event.number
+        async for event in events(Pages(page), sequence=sequence):  # type: ignore[call-overload]
+            return int(event.number)
         return 0
 
     return asyncio.run(main())

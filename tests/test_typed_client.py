@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import get_args
 
 import pytest
 
@@ -13,6 +14,7 @@ from pbft import (
     Client,
     ConfigurationError,
     ForgottenOutcomeError,
+    InvalidArgumentsError,
     NotPermittedError,
     PbftError,
     UnansweredError,
@@ -45,10 +47,10 @@ def saved(directory: Path, may: str = "") -> Cluster:
     return loaded
 
 
-def nodes(cluster: Cluster, directory: Path, count: int = 4) -> list[Node]:
+def nodes(cluster: Cluster, directory: Path, count: int = 4, service: type = Bank) -> list[Node]:
     names = [each.name for each in cluster.replicas]
     identities = {name: cluster.identity(directory, name) for name in names}
-    return [make_node(cluster, identities, each, service=Bank()) for each in range(count)]
+    return [make_node(cluster, identities, each, service=service()) for each in range(count)]
 
 
 def test_a_proxy_asks_and_raises_what_the_service_raises(tmp_path: Path) -> None:
@@ -106,14 +108,14 @@ def test_a_call_that_was_not_answered_takes_effect_once_whoever_asks(tmp_path: P
 
 
 @contextmanager
-def serving(cluster: Cluster, directory: Path) -> Iterator[None]:
+def serving(cluster: Cluster, directory: Path, service: type = Bank) -> Iterator[None]:
     """A cluster in a thread with a loop of its own."""
     ends: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     async def main() -> None:
         over = asyncio.Event()
         ends.append((asyncio.get_running_loop(), over))
-        async with running(*nodes(cluster, directory)):
+        async with running(*nodes(cluster, directory, service=service)):
             await over.wait()
 
     thread = Thread(target=run, args=(main(),))
@@ -152,3 +154,27 @@ def test_without_asyncio(tmp_path: Path) -> None:
 def test_a_blocking_client_that_cannot_open_leaves_no_thread(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError), BlockingClient(tmp_path):
         pass
+
+
+def test_a_level_that_there_is_not_is_refused_where_it_is_written() -> None:
+    """Not treated as another one, which promises something else."""
+    for kind in (RemoteBank, BlockingBank):
+        for level in ("Stale", "eventual", "", None, ["stale"]):
+            with pytest.raises(InvalidArgumentsError, match="linearizable, ordered, stale"):
+                kind(None, consistency=level)  # type: ignore[arg-type]
+        bank = kind(None)  # type: ignore[arg-type]
+        with pytest.raises(InvalidArgumentsError, match="'staled'"):
+            bank.options(consistency="staled")  # type: ignore[arg-type]
+
+
+def test_options_that_are_not_given_stay_as_they_are() -> None:
+    bank = RemoteBank(None, timeout=7, consistency="stale")  # type: ignore[arg-type]
+    both = bank.options(consistency="ordered").options(timeout=1)
+    assert (both._timeout, both._consistency) == (1, "ordered")
+    assert (bank.options()._timeout, bank._consistency) == (7, "stale")
+
+
+def test_every_level_is_told_about() -> None:
+    page = (Path(__file__).parent.parent / "docs/how-to/consistency.md").read_text("utf-8")
+    rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert tuple(rows) == get_args(Consistency)

@@ -5,7 +5,7 @@ Every change has a *revision*, one more than the change before. `watch` gives th
 prefix as they happen; whoever was away for too long reads what there is now, and watches on.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from msgspec import Struct
 
@@ -14,7 +14,7 @@ from pbft.typed.events import emit
 from pbft.typed.listening import events
 from pbft.typed.maps import Map
 from pbft.typed.methods import command, query
-from pbft.typed.proxy import BlockingProxy, Proxy
+from pbft.typed.proxy import BlockingProxy, Proxy, waited
 
 TOPIC = "configuration"
 MAX_VALUE_BYTES = 8 * 1024
@@ -109,3 +109,8 @@ class RemoteConfiguration(Proxy, Configuration):
 
 class BlockingConfiguration(BlockingProxy, Configuration):
     """Without asyncio."""
+
+    def watch(self, prefix: str = "", *, after: int = 0) -> Iterator[Setting]:
+        """As `RemoteConfiguration.watch`."""
+        twin = RemoteConfiguration(self._blocking.client)
+        return waited(self._blocking, twin.watch(prefix, after=after))

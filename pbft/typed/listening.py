@@ -6,14 +6,16 @@ it can go on.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from typing import overload
 
 import msgspec
 
+from pbft.blocking import BlockingClient
 from pbft.core.errors import PbftError, ServiceError
 from pbft.typed.events import EVENTS, Event, Page
 from pbft.typed.methods import operation
-from pbft.typed.proxy import Caller
+from pbft.typed.proxy import Caller, waited
 
 MOST = 256
 """Events asked for at once."""
@@ -32,14 +34,30 @@ class EventsLostError(PbftError):
         self.resume_after = resume_after
 
 
-async def events(
+@overload
+def events(
     client: Caller, *, after: int = 0, sequence: int = 0, topic: str | None = None
-) -> AsyncIterator[Event]:
+) -> AsyncIterator[Event]: ...
+@overload
+def events(
+    client: BlockingClient, *, after: int = 0, sequence: int = 0, topic: str | None = None
+) -> Iterator[Event]: ...
+def events(
+    client: Caller | BlockingClient, *, after: int = 0, sequence: int = 0, topic: str | None = None
+) -> AsyncIterator[Event] | Iterator[Event]:
     """Events as they take effect, those numbered above `after`, or of sequence number `sequence`
     and above; of one `topic`, or all. Ends never: break out of it, and go on later with `after`
     the number of the last one. Raises `EventsLostError`, also where events of `sequence` and above
     may be among those that are gone; `ServiceError` where the cluster's service has no events; and
-    what `Client.read` raises: go on with `after`."""
+    what `Client.read` raises: go on with `after`. Of a `BlockingClient`: a plain iterator."""
+    if isinstance(client, BlockingClient):
+        return waited(client, _follow(client.client, after, sequence, topic))
+    return _follow(client, after, sequence, topic)
+
+
+async def _follow(
+    client: Caller, after: int, sequence: int, topic: str | None
+) -> AsyncIterator[Event]:
     pause = POLL_SECONDS
     while True:
         packed = [msgspec.msgpack.encode(each) for each in (after, sequence, MOST)]

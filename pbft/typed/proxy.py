@@ -10,24 +10,29 @@ Type checkers see the parameters and results of `Counter`, awaited. `BlockingPro
 without asyncio.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import suppress
 from copy import copy
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, get_args
 
 import msgspec
 
-from pbft.core.errors import InvalidArgumentsError, RejectedError, ServiceError
+from pbft.core.errors import InvalidArgumentsError, PbftError, RejectedError, ServiceError
 from pbft.receipts import Receipt
 from pbft.typed.hosting import UPGRADE
 from pbft.typed.methods import Method, operation
 from pbft.typed.refusals import restored
 
 Consistency: TypeAlias = Literal["linearizable", "ordered", "stale"]
-"""What a query promises. "linearizable": it sees every operation acknowledged before it began; by a
-fast read where the cluster has them, else in the order. "ordered": in the order, like a command.
-"stale": f+1 replicas agree on the answer, so no traitor invented it, but others may know newer.
-"""
+"""What a query promises, with up to f traitors; no level takes one replica's word.
 
+"linearizable": it sees every operation acknowledged before it began, and no read that begins later
+sees less. By a fast read, on which q replicas agree, where the cluster has them; else in the order.
+"ordered": the same, always in the order, like a command.
+"stale": f+1 replicas agree on the answer, so a correct one gave it and no traitor invented it. It
+was true once: others may know newer, and a later stale read may see less.
+"""
+LEVELS: tuple[str, ...] = get_args(Consistency)
 R = TypeVar("R")
 P = ParamSpec("P")
 Own = TypeVar("Own", bound="_Remote")
@@ -64,13 +69,24 @@ class _Remote:
         cls._module = cls.__module__
 
     def options(
-        self: Own, *, timeout: float | None = None, consistency: Consistency = "linearizable"
+        self: Own, *, timeout: float | None = None, consistency: Consistency | None = None
     ) -> Own:
         """The same proxy with other options: `await counter.options(timeout=1).add(3)`. `timeout`:
-        of each call, in seconds; by default the client's."""
+        of each call, in seconds. What is not given stays as it is. Raises `InvalidArgumentsError`
+        where there is no such level."""
         other = copy(self)
-        other._timeout, other._consistency = timeout, consistency
+        other._set(
+            self._timeout if timeout is None else timeout,
+            self._consistency if consistency is None else consistency,
+        )
         return other
+
+    def _set(self, timeout: float | None, consistency: Consistency) -> None:
+        if consistency not in LEVELS:
+            raise InvalidArgumentsError(
+                f"there is no consistency {consistency!r}: it is one of {', '.join(LEVELS)}"
+            )
+        self._timeout, self._consistency = timeout, consistency
 
     if not TYPE_CHECKING:  # who misspells a command shall be told by the type checker
 
@@ -93,7 +109,7 @@ class Proxy(_Remote):
         consistency: Consistency = "linearizable",
     ) -> None:
         self._client = client
-        self._timeout, self._consistency = timeout, consistency
+        self._set(timeout, consistency)
 
     async def _ask(self, method: Method[..., R], args: Any, kwargs: Any) -> R:
         packed, client, timeout = method.pack(args, kwargs), self._client, self._timeout
@@ -164,7 +180,7 @@ class BlockingProxy(_Remote):
         consistency: Consistency = "linearizable",
     ) -> None:
         self._blocking = client
-        self._timeout, self._consistency = timeout, consistency
+        self._set(timeout, consistency)
 
     def _ask(self, method: Method[..., R], args: Any, kwargs: Any) -> R:
         return self._wait(lambda twin: twin._ask(method, args, kwargs))
@@ -188,10 +204,32 @@ class BlockingProxy(_Remote):
         self._wait(lambda twin: twin.upgrade(version))
 
     def _wait(self, ask: Callable[[Proxy], Coroutine[Any, Any, R]]) -> R:
+        return self._blocking.wait(ask(self._twin()))
+
+    def _twin(self) -> Proxy:
+        """Of the same service, for the loop of the client."""
         client = self._blocking.client
         twin = Proxy(client, timeout=self._timeout, consistency=self._consistency)
         twin._module = self._module
-        return self._blocking.wait(ask(twin))
+        return twin
+
+
+def waited(client: BlockingCaller, stream: AsyncIterator[R]) -> Iterator[R]:
+    """What an endless stream of asyncio gives, each waited for; leaving it ends the stream."""
+
+    async def end() -> None:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
+
+    async def following() -> R:
+        return await anext(stream)
+
+    try:
+        while True:
+            yield client.wait(following())
+    finally:
+        with suppress(PbftError):  # the client is closed, and with it the stream
+            client.wait(end())
 
 
 def unpacked(method: Method[..., R], data: bytes) -> R:

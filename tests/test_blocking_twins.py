@@ -1,0 +1,143 @@
+"""Whatever there is for asyncio is there without it, under the same names, and does the same."""
+
+import gc
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+
+from pbft import (
+    BlockingClient,
+    BlockingKeptCalls,
+    BlockingProxy,
+    Client,
+    KeptCalls,
+    PbftError,
+    Proxy,
+    UnansweredError,
+    events,
+    services,
+)
+from pbft.services.configuration import BlockingConfiguration, Configuration, RemoteConfiguration
+from tests.test_typed_client import saved, serving
+from tests.typed.bank import Bank, BlockingBank, InsufficientError
+
+HANDLES = {"client", "wait"}
+"""What a blocking client has beside: its asyncio twin, and how to wait for what runs there."""
+
+
+def batteries() -> Iterator[tuple[type, type]]:
+    for each in iter_modules(services.__path__):
+        module = import_module(f"pbft.services.{each.name}")
+        for name, kind in vars(module).items():
+            if (
+                inspect.isclass(kind)
+                and issubclass(kind, Proxy)
+                and kind.__module__ == module.__name__
+            ):
+                yield kind, getattr(module, name.replace("Remote", "Blocking"))
+
+
+PAIRS = [
+    (Client, BlockingClient),
+    (Proxy, BlockingProxy),
+    (KeptCalls, BlockingKeptCalls),
+    *batteries(),
+]
+
+
+def names(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("one", "twin"), PAIRS, ids=[one.__name__ for one, _ in PAIRS])
+def test_the_names_and_their_parameters_are_the_same(one: type, twin: type) -> None:
+    assert names(twin) - names(one) <= HANDLES
+    assert names(one) <= names(twin)
+    for name in names(one):
+        ours, theirs = inspect.getattr_static(one, name), inspect.getattr_static(twin, name)
+        assert isinstance(ours, property) == isinstance(theirs, property), name
+        if inspect.isfunction(ours):
+            told = [
+                [(p.name, p.kind, p.default) for p in inspect.signature(each).parameters.values()]
+                for each in (ours, theirs)
+            ]
+            assert told[0] == told[1], name
+
+
+def test_every_battery_is_looked_at() -> None:
+    assert (RemoteConfiguration, BlockingConfiguration) in PAIRS
+    assert len(PAIRS) > 8
+
+
+def test_events_and_watches_without_asyncio(tmp_path: Path) -> None:
+    cluster = saved(tmp_path / "c")
+    with serving(cluster, tmp_path / "c", Configuration):
+        with BlockingClient(tmp_path / "c") as client:
+            assert client.name == "client-0"
+            settings = BlockingConfiguration(client)
+            for n in range(3):
+                settings.put(f"k/{n}", str(n))
+                settings.put(f"other/{n}", str(n))
+            for number, event in enumerate(events(client), 1):
+                assert event.number == number
+                if number == 6:
+                    break
+            watching = settings.watch("k/", after=1)
+            assert [next(watching).key for _ in range(2)] == ["k/1", "k/2"]
+            endless = settings.watch("k/", after=6)
+            left = events(client, after=6)
+        for stream in (endless, left):
+            with pytest.raises(PbftError, match="not open"):
+                next(stream)
+    del stream, endless, left, watching
+    gc.collect()
+
+
+def test_kept_calls_without_asyncio(tmp_path: Path) -> None:
+    saved(tmp_path / "c")
+    path = tmp_path / "calls.db"
+    with (
+        BlockingClient(tmp_path / "c", identity="client-0", timeout=0.2) as client,
+        BlockingKeptCalls(path, BlockingBank(client)) as calls,
+    ):
+        for amount in (1, 20):
+            with pytest.raises(UnansweredError):
+                calls.call(Bank.deposit, "ann", amount)
+        assert (calls.made, calls.open) == (2, 2)
+
+
+def test_kept_calls_are_recovered_without_asyncio(tmp_path: Path) -> None:
+    path, cluster = tmp_path / "calls.db", saved(tmp_path / "c")
+    with (
+        serving(cluster, tmp_path / "c"),
+        BlockingClient(tmp_path / "c", identity="client-0") as client,
+    ):
+        bank = BlockingBank(client)
+        with (
+            BlockingKeptCalls(path, bank.options(timeout=0)) as calls,
+            pytest.raises(UnansweredError),
+        ):
+            calls.call(Bank.deposit, "ann", 20)
+        with BlockingKeptCalls(path, bank) as calls:
+            assert [each.result for each in calls.recover()] == [20]
+            with pytest.raises(InsufficientError):
+                calls.call(Bank.transfer, "ann", "bob", 300)
+            assert (calls.made, calls.open) == (2, 0)
+
+
+def test_waiting_in_the_loops_own_thread_is_refused(tmp_path: Path) -> None:
+    """It would wait for itself."""
+
+    async def within(client: BlockingClient) -> None:
+        client.call(b"op")
+
+    saved(tmp_path / "c")
+    with (
+        BlockingClient(tmp_path / "c", identity="client-0") as client,
+        pytest.raises(PbftError, match="own thread"),
+    ):
+        client.wait(within(client))
