@@ -9,26 +9,33 @@ from typing import assert_type
 from pbft import (
     ApplicationError,
     BlockingClient,
+    BlockingKeptCalls,
     BlockingProxy,
     Client,
     ClientStats,
     Cluster,
     Context,
+    Event,
     KeptCalls,
     Map,
     Proxy,
+    Receipt,
+    Recovered,
     UnansweredError,
     command,
+    emit,
+    events,
     query,
 )
-from pbft.receipts import Receipt
-from pbft.services.configuration import RemoteConfiguration, Setting
-from pbft.services.databases import BlockingDatabase
-from pbft.services.locks import BlockingLocks, Lease
-from pbft.services.queues import Item, Queues, RemoteQueues
-from pbft.services.sql_tables import Outcome
-from pbft.typed.events import Event
-from pbft.typed.listening import events
+from pbft.receipts import Proven, parse, render, verify
+from pbft.services.configuration import BlockingConfiguration, RemoteConfiguration, Setting
+from pbft.services.counters import BlockingCounters, RemoteCounters
+from pbft.services.databases import BlockingDatabase, RemoteDatabase
+from pbft.services.elections import BlockingElections, RemoteElections, Term
+from pbft.services.locks import BlockingLocks, Lease, RemoteLocks
+from pbft.services.maps import BlockingMap, Entry, RemoteMap
+from pbft.services.queues import BlockingQueues, Item, Queues, RemoteQueues
+from pbft.services.sql_tables import Outcome, Rows
 
 
 class SoldOutError(ApplicationError):
@@ -54,6 +61,7 @@ class Shop:
         if not self.stock.get(what, 0):
             raise SoldOutError(what)
         self.stock[what] -= 1
+        emit("sold", what)
         return context.client, context.time
 
     @command(name="close", since=1)
@@ -107,15 +115,54 @@ async def asynchronous(directory: str) -> None:
         assert_type(Queues().length("jobs"), int)
 
 
+async def batteries(client: Client) -> None:
+    """Each proxy has what its service has, awaited."""
+    assert_type(await RemoteCounters(client).add("visits"), int)
+    assert_type(await RemoteMap(client).put("a", b"b"), int)
+    assert_type(await RemoteMap(client).get("a"), Entry | None)
+    assert_type(await RemoteLocks(client).lease("door"), Lease | None)
+    assert_type(await RemoteElections(client).campaign("leader", 5.0), Term)
+    assert_type(await RemoteDatabase(client).select("SELECT 1"), Rows)
+    assert_type(await RemoteConfiguration(client).put("a", "b", expected=0), Setting)
+    await RemoteCounters(client).add(1)  # type: ignore[arg-type]
+    await RemoteLocks(client).acquire("door", "long")  # type: ignore[arg-type]
+
+
 def blocking(directory: str) -> None:
-    with BlockingClient(directory) as client:
-        shop = BlockingShop(client)
+    with BlockingClient(directory, identity="client-0", timeout=5.0) as client:
+        assert_type(client.name, str)
+        assert_type(client.stats(), ClientStats)
+        assert_type(client.cluster, Cluster)
+        shop = BlockingShop(client, consistency="ordered")
         assert_type(shop.deliver("tea"), int)
-        assert_type(shop.left("tea"), int | None)
+        assert_type(shop.options(timeout=1, consistency="stale").left("tea"), int | None)
         assert_type(shop.resolve(Shop.deliver, shop.prepare(Shop.deliver, "tea")), int)
-        assert_type(BlockingLocks(client).acquire("door", 2.5), Lease)
-        assert_type(BlockingDatabase(client).run("SELECT 1"), Outcome)
+        shop.prepare(Shop.deliver, 2)  # type: ignore[arg-type]
+        shop.options(consistency="eventual")  # type: ignore[arg-type]
+        shop.sell("tea")  # type: ignore[attr-defined]
         shop.left(7)  # type: ignore[arg-type]
+        bought, receipt = shop.certified(Shop.buy, "tea")
+        assert_type(bought, tuple[str, int])
+        assert_type(verify(parse(render(receipt)), client.cluster), Proven)
+        with BlockingKeptCalls("calls.db", shop) as calls:
+            assert_type(calls.call(Shop.deliver, "tea"), int)
+            assert_type(calls.recover(), list[Recovered])
+            calls.call(Shop.deliver, "tea", "two")  # type: ignore[arg-type]
+        for event in events(client, after=7, topic="sold"):
+            assert_type(event, Event)
+        for setting in BlockingConfiguration(client).watch("db/"):
+            assert_type(setting, Setting)
+
+
+def blocking_batteries(client: BlockingClient) -> None:
+    """The same, without awaiting."""
+    assert_type(BlockingCounters(client).add("visits"), int)
+    assert_type(BlockingMap(client).get("a"), Entry | None)
+    assert_type(BlockingLocks(client).acquire("door", 2.5), Lease)
+    assert_type(BlockingElections(client).campaign("leader", 5.0), Term)
+    assert_type(BlockingQueues(client).take("jobs"), Item | None)
+    assert_type(BlockingDatabase(client).run("SELECT 1"), Outcome)
+    assert_type(BlockingConfiguration(client).get("a"), Setting | None)
 
 
 def alone() -> None:
