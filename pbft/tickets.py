@@ -7,7 +7,10 @@ bytes and the cluster file, and keeps nothing. That makes it final: what was sig
 own end, or until the cluster file no longer lets its admitter admit.
 """
 
-from collections.abc import Sequence
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from pbft.cluster import Cluster
@@ -124,6 +127,20 @@ class Register:
                 f"{self._path} cannot be read ({error}): give a slot with --slot once it is right"
             ) from None
 
+    @classmethod
+    @contextmanager
+    def alone(cls, keys: Path, admitter: ClientId) -> "Iterator[Register]":
+        """One process at a time has it, or two would give one slot. Raises `ConfigurationError`."""
+        try:
+            folder = os.open(keys, os.O_RDONLY)
+        except OSError as error:
+            raise ConfigurationError(f"{keys} cannot be read: {error.strerror}") from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield cls(keys, admitter)
+        finally:
+            os.close(folder)
+
     def free(self, most: int) -> int:
         """The lowest slot that was given to nobody. Raises `ConfigurationError`."""
         for slot in range(most):
@@ -135,10 +152,22 @@ class Register:
         )
 
     def note(self, slot: int, name: str) -> None:
-        """`slot` is given to `name` now. Raises `ConfigurationError`."""
-        self.given[slot] = name
-        text = "".join(f"{each} {who}\n" for each, who in sorted(self.given.items()))
+        """`slot` is given to `name` now: to be noted before its key is there, so that a crash in
+        between costs a slot and gives none twice. Raises `ConfigurationError`."""
+        self._write(self.given | {slot: name})
+
+    def take_back(self) -> None:
+        """What was noted came to nothing. Raises `ConfigurationError`."""
+        self._write(self.given)
+
+    def _write(self, given: Mapping[int, str]) -> None:
+        text = "".join(f"{each} {who}\n" for each, who in sorted(given.items()))
+        fresh = self._path.with_name(self._path.name + ".new")
         try:
-            self._path.write_text(text, "ascii")
+            with fresh.open("w", encoding="ascii") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path)
         except OSError as error:
             raise ConfigurationError(f"{self._path} cannot be written: {error.strerror}") from None

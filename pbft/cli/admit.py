@@ -64,26 +64,26 @@ def run(args: argparse.Namespace) -> int:
     if not NAME.fullmatch(args.new) or args.new in cluster.keys:
         raise UsageError(f"{args.new!r} is not a new name of letters, digits and . _ -")
     admitter = cluster.identity(args.directory, args.admitter)
-    folder = args.directory / KEYS
-    register = tickets.Register(folder, args.admitter)
-    most = cluster.admits.get(args.admitter, 0)
-    slot = args.slot if args.slot is not None else register.free(most) if most else 0
-    guest = Identity.generate()
-    guest.ticket = tickets.make(
-        cluster,
-        args.admitter,
-        admitter,
-        guest,
-        slot=slot,
-        may=args.may,
-        until=time.time_ns() + args.days * DAY_NS if args.days else 0,
-    )
-    path = folder / f"{args.new}.pem"
-    try:
-        save_identity(path, guest)
-    except KeyFileError as error:
-        raise ConfigurationError(str(error)) from None
-    register.note(slot, args.new)
+    path = args.directory / KEYS / f"{args.new}.pem"
+    with tickets.Register.alone(path.parent, args.admitter) as register:
+        most = cluster.admits.get(args.admitter, 0)
+        slot = args.slot if args.slot is not None else register.free(most) if most else 0
+        guest = Identity.generate()
+        guest.ticket = tickets.make(
+            cluster,
+            args.admitter,
+            admitter,
+            guest,
+            slot=slot,
+            may=args.may,
+            until=time.time_ns() + args.days * DAY_NS if args.days else 0,
+        )
+        register.note(slot, args.new)
+        try:
+            save_identity(path, guest)
+        except KeyFileError as error:
+            register.take_back()
+            raise ConfigurationError(str(error)) from None
     _report(args, path, tickets.judge(cluster, guest, path))
     return 0
 

@@ -4,6 +4,8 @@ import json
 import stat
 import time
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,7 @@ from pbft.cli.main import main
 from pbft.cluster import Cluster
 from pbft.core.errors import ConfigurationError
 from pbft.core.ids import SECOND
-from pbft.crypto.keyfiles import Identity, load_identity
+from pbft.crypto.keyfiles import Identity, load_identity, save_identity
 
 DAY_NS = 24 * 3600 * SECOND
 
@@ -152,3 +154,49 @@ def test_a_file_that_no_replica_would_take_says_why(directory: Path, tmp_path: P
     for name in ("replica-0", "nobody", tmp_path):
         with pytest.raises(ConfigurationError, match=r"has no client .*: it has client-0"):
             acquire(cluster, directory, name, None)
+
+
+def name_of(directory: Path, wanted: str) -> str:
+    acquired = acquire(Cluster.load(directory), directory, wanted, None)
+    acquired.lock.close()
+    return acquired.name
+
+
+def test_two_at_once_give_two_slots(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = tickets.make
+
+    def slowly(*arguments: Any, **named: Any) -> bytes:
+        time.sleep(0.1)
+        return make(*arguments, **named)
+
+    monkeypatch.setattr(tickets, "make", slowly)
+    admitting = [Thread(target=admit, args=(directory, "client-0", f"g{n}")) for n in range(3)]
+    for each in admitting:
+        each.start()
+    for each in admitting:
+        each.join(20)
+    names = {name_of(directory, f"g{n}") for n in range(3)}
+    assert names == {"client-0/0", "client-0/1", "client-0/2"}
+
+
+def test_a_crash_in_between_gives_no_slot_twice(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any) -> None:
+        save_identity(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pbft.cli.admit.save_identity", killed)
+    assert admit(directory, "client-0", "first") != 0
+    monkeypatch.undo()
+    assert admit(directory, "client-0", "second") == 0
+    assert name_of(directory, "first") != name_of(directory, "second")
+
+
+def test_a_file_that_exists_costs_no_slot(directory: Path) -> None:
+    assert admit(directory, "client-0", "printer") == 0
+    for _ in range(3):
+        assert admit(directory, "client-0", "printer") != 0
+    assert admit(directory, "client-0", "reader") == 0
+    register = (directory / "keys" / "client-0.guests").read_text()
+    assert register == "0 printer\n1 reader\n"
