@@ -28,6 +28,7 @@ def test_every_example_is_here() -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.usefixtures("budgeted")
 @pytest.mark.parametrize("name", SAYS)
 def test_it_runs(name: str) -> None:
     path = ROOT / "examples" / name

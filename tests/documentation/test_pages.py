@@ -74,11 +74,13 @@ def test_what_is_typed_comes_from_the_wheel_alone(environment: Path) -> None:
 
 
 @pytest.mark.cluster
+@pytest.mark.usefixtures("budgeted")
 def test_the_tutorial_works_as_it_stands(tutorial: Desk) -> None:
     assert tutorial.running == 1
 
 
 @pytest.mark.cluster
+@pytest.mark.usefixtures("budgeted")
 @pytest.mark.parametrize("page", CONTINUED)
 def test_a_page_that_goes_on_with_the_tutorial(page: str, tutorial: Desk) -> None:
     try:
@@ -88,6 +90,7 @@ def test_a_page_that_goes_on_with_the_tutorial(page: str, tutorial: Desk) -> Non
 
 
 @pytest.mark.cluster
+@pytest.mark.usefixtures("budgeted")
 @pytest.mark.parametrize("page", ALONE)
 def test_a_page_by_itself(page: str, environment: Path, tmp_path: Path) -> None:
     desk = Desk(tmp_path / "desk", environment)
