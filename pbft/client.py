@@ -251,7 +251,9 @@ class Client:
         """A frozen look at this client. Raises `PbftError` before it was opened, as the two
         properties do."""
         self._check_opened()
-        return ClientStats.of(self._session, self._drops, links_up(self._end, self._cluster))
+        return ClientStats.of(
+            self._session, self._statements.wrong, self._drops, links_up(self._end, self._cluster)
+        )
 
     @property
     def cluster(self) -> Cluster:

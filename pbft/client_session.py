@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from pbft.client_reads import Reading, Reads
+from pbft.client_requests import Answered, Outstanding
 from pbft.core.authentication import DOMAIN, Signer
 from pbft.core.config import Configuration
 from pbft.core.effects import Send
@@ -56,26 +57,6 @@ class ClientEffects:
     completed: list[Completed] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Outstanding:
-    """A request under way; `order` counts requests, `deadline` is its next retransmission.
-
-    `calls` holds 0 where the caller has given up."""
-
-    request: Signed[Request]
-    digest: Digest
-    calls: list[int]
-    order: int
-    deadline: int
-    delay: int
-    replies: dict[ReplicaId, Digest] = field(default_factory=dict)
-    """The digest of the results that each replica last claimed."""
-    whole: dict[ReplicaId, tuple[bytes, ...]] = field(default_factory=dict)
-    """The results themselves, of those whose last claim came with them."""
-    hurried: bool = False
-    """The results were asked for early, since only their digest is agreed on."""
-
-
 class ClientSession:
     """One client identity. `first_timestamp` must be above all it ever used before. `ticket`: a
     guest's."""
@@ -104,7 +85,7 @@ class ClientSession:
         self._issued = 0
         self._waiting: dict[int, bytes] = {}
         self._outstanding: dict[Timestamp, Outstanding] = {}
-        self._answered: dict[Timestamp, tuple[Digest, Digest]] = {}
+        self._answered: dict[Timestamp, Answered] = {}
         """Of the last `client_window` requests: judges the replies that come late."""
         self._views: dict[ReplicaId, View] = {}
         self.retransmissions = 0
@@ -263,16 +244,21 @@ class ClientSession:
         self._views[reply.replica] = max(reply.view, self._views.get(reply.replica, 0))
         each = self._outstanding.get(reply.timestamp)
         if each is None:
-            answered = self._answered.get(reply.timestamp)
-            if answered is not None:
-                agrees = answered == (reply.request, digest_of(reply.results))
-                (self.late_replies if agrees else self.wrong_replies)[reply.replica] += 1
+            self._absorb_late(reply)
             return
         whole = isinstance(reply.results, tuple)
         if reply.request != each.digest or (whole and len(reply.results) != len(each.calls)):
             self.wrong_replies[reply.replica] += 1
             return
         self._tally(effects, each, reply, now)
+
+    def _absorb_late(self, reply: Reply) -> None:
+        answered = self._answered.get(reply.timestamp)
+        if answered is None or reply.replica in answered.heard:
+            return
+        answered.heard.add(reply.replica)
+        agrees = (answered.request, answered.results) == (reply.request, digest_of(reply.results))
+        (self.late_replies if agrees else self.wrong_replies)[reply.replica] += 1
 
     def _absorb_read(self, effects: ClientEffects, reply: ReadReply) -> None:
         outcome = self._reads.tally(reply) if reply.session == self._life else None
@@ -323,7 +309,7 @@ class ClientSession:
         """f+1 replicas say so, hence a correct one does (§4.1); with fast reads, q do."""
         timestamp = each.request.message.timestamp
         del self._outstanding[timestamp]
-        self._answered[timestamp] = (each.digest, digest)
+        self._answered[timestamp] = Answered(each.digest, digest, set(each.replies))
         if len(self._answered) > self._config.client_window:
             del self._answered[next(iter(self._answered))]
         self.completed += 1

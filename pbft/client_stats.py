@@ -10,7 +10,8 @@ from pbft.core.ids import ReplicaId, View
 @dataclass(frozen=True, slots=True)
 class ClientStats:
     """`requests`: how many f+1 replicas have agreed on. By replica, the replies that agreed before
-    that (`timely_replies`), after it (`late_replies`), and those that contradict it."""
+    that (`timely_replies`), after it (`late_replies`), and those that contradict it, as do
+    `wrong_statements` for receipts."""
 
     view: View
     pending: int
@@ -20,12 +21,19 @@ class ClientStats:
     timely_replies: dict[ReplicaId, int]
     late_replies: dict[ReplicaId, int]
     wrong_replies: dict[ReplicaId, int]
+    wrong_statements: dict[ReplicaId, int]
     drops: dict[str, int]
     connected: int
 
     @classmethod
-    def of(cls, session: ClientSession, drops: Mapping[str, int], connected: int) -> "ClientStats":
-        """As they are now."""
+    def of(
+        cls,
+        session: ClientSession,
+        wrong: Mapping[ReplicaId, int],
+        drops: Mapping[str, int],
+        connected: int,
+    ) -> "ClientStats":
+        """As they are now; `wrong`: what replicas stated wrongly for receipts."""
         return cls(
             view=session.view,
             pending=session.pending,
@@ -35,6 +43,7 @@ class ClientStats:
             timely_replies=dict(session.timely_replies),
             late_replies=dict(session.late_replies),
             wrong_replies=dict(session.wrong_replies),
+            wrong_statements=dict(wrong),
             drops=dict(drops),
             connected=connected,
         )

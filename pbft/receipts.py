@@ -9,6 +9,7 @@ receipt has one form, and any other is refused.
 import asyncio
 import base64
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -19,7 +20,7 @@ from msgspec import Struct
 from pbft.cluster import Cluster
 from pbft.core.authentication import Authentication
 from pbft.core.errors import DecodeError, PbftError
-from pbft.core.ids import ClientId, ReplicaId, SequenceNumber
+from pbft.core.ids import ClientId, ReplicaId, SequenceNumber, Timestamp
 from pbft.core.messages import Attest, Request
 from pbft.core.messages import Receipt as Statement
 from pbft.core.service import OK
@@ -62,8 +63,9 @@ class Statements:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._judge = cluster.judge()
-        self._wanted: dict[tuple[object, ...], _Collection] = {}
-        """By all that a statement names but its place in the order."""
+        self._wanted: dict[Timestamp, _Collection] = {}
+        self.wrong: Counter[ReplicaId] = Counter()
+        """Statements that contradict what f+1 replicas agreed on, by replica."""
 
     def absorb(self, raw: bytes) -> bool:
         """Whether `raw` is a genuine statement that somebody waits for, its replica's first."""
@@ -71,38 +73,45 @@ class Statements:
             said = _signed(self._judge, raw, Statement, "a statement")
         except ReceiptError:
             return False
-        found = self._wanted.get((said.client, said.timestamp, said.request, said.results))
+        found = self._wanted.get(said.timestamp)
         if found is None or said.replica in found.replicas:
             return False
         found.replicas.add(said.replica)
-        agreed = found.said.setdefault(said.sequence, [])
-        agreed.append(raw)
+        if (said.client, said.request, said.results) != found.about:
+            self.wrong[said.replica] += 1
+            return False
+        agreed = found.said.setdefault(said.sequence, {})
+        agreed[said.replica] = raw
         if len(agreed) >= self._cluster.config.weak_quorum and not found.enough.done():
-            found.enough.set_result(agreed)
+            found.enough.set_result(said.sequence)
         return True
 
     async def collect(self, request: bytes, result: bytes, ask: Callable[[bytes], None]) -> Receipt:
         """A receipt of what f+1 say alike; asks again until they do."""
         message = _signed(self._judge, request, Request, "the request")
-        digests = request_digest(request), results_digest((result,))
-        key = (message.client, message.timestamp, *digests)
-        enough = asyncio.get_running_loop().create_future()
-        self._wanted[key] = _Collection(enough)
+        about = message.client, request_digest(request), results_digest((result,))
+        wanted = _Collection(about, asyncio.get_running_loop().create_future())
+        self._wanted[message.timestamp] = wanted
         try:
-            while not enough.done():
+            while not wanted.enough.done():
                 ask(encode_link(Attest(message.timestamp)))
-                await asyncio.wait((enough,), timeout=ASK_SECONDS)
+                await asyncio.wait((wanted.enough,), timeout=ASK_SECONDS)
         finally:
-            del self._wanted[key]
-        return made(self._cluster.config.cluster_id, request, result, enough.result())
+            del self._wanted[message.timestamp]
+        agreed = wanted.said.pop(wanted.enough.result())
+        for others in wanted.said.values():
+            self.wrong.update(others.keys())
+        return made(self._cluster.config.cluster_id, request, result, list(agreed.values()))
 
 
 @dataclass(slots=True)
 class _Collection:
-    """Of statements about one result, by the place in the order: a liar names another."""
+    """Of statements `about` a client, a request and its result, by the place in the order: a liar
+    names another. `enough`: the place that f+1 name."""
 
-    enough: "asyncio.Future[list[bytes]]"
-    said: dict[SequenceNumber, list[bytes]] = field(default_factory=dict)
+    about: tuple[ClientId, bytes, bytes]
+    enough: "asyncio.Future[SequenceNumber]"
+    said: dict[SequenceNumber, dict[ReplicaId, bytes]] = field(default_factory=dict)
     replicas: set[ReplicaId] = field(default_factory=set)
 
 

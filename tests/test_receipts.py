@@ -130,9 +130,8 @@ def test_a_client_gets_one_and_the_command_line_verifies_it(
     assert Cluster.load(directory).config.n == 4
 
 
-def collected(forge: Forge, said: list[bytes], raw: bytes) -> Receipt:
+def collected(statements: Statements, said: list[bytes], raw: bytes) -> Receipt:
     """What a client makes of these statements, which come one after the other."""
-    statements = Statements(forge.cluster)
 
     def ask(data: bytes) -> None:
         for each in said:
@@ -154,7 +153,10 @@ def test_a_liar_does_not_spoil_a_receipt(forge: Forge) -> None:
         forge.statement(0, other, b"\0yes", 7),
         forge.statement(0, raw, b"\0yes", 7, client="client-1"),
     ):
-        assert verify(collected(forge, [lie, *good], raw), forge.cluster).replicas == (1, 3)
+        statements = Statements(forge.cluster)
+        receipt = collected(statements, [lie, *good], raw)
+        assert verify(receipt, forge.cluster).replicas == (1, 3)
+        assert statements.wrong == {0: 1}
 
 
 def test_what_is_printed_of_a_receipt_stays_in_its_line(

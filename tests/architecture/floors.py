@@ -24,7 +24,15 @@ FLOORS = (
     "cli",
 )
 TURN = frozenset({"pbft.core.replica", "pbft.core.restore"})
-PURE = frozenset({"pbft.core", "pbft.client_session", "pbft.client_reads", "pbft.forensics"})
+PURE = frozenset(
+    {
+        "pbft.core",
+        "pbft.client_session",
+        "pbft.client_reads",
+        "pbft.client_requests",
+        "pbft.forensics",
+    }
+)
 """The replicas' half of the protocol and the clients'."""
 CLUSTER = frozenset({"pbft.testing.cluster"})
 """The part of `pbft.testing` that starts real processes, and so may use the node."""

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from pbft.client_session import REQUESTS_IN_FLIGHT, ClientEffects, ClientSession, Completed
+from pbft.client_stats import ClientStats
 from pbft.core.authentication import Authentication, Ed25519Verifier
 from pbft.core.config import Configuration
 from pbft.core.effects import Send
@@ -103,6 +104,20 @@ def test_replicas_that_contradict_are_counted_early_or_late() -> None:
     receive(client, reply(sent, 0, b"\0lie"), reply(sent, 1), reply(sent, 2))
     receive(client, reply(sent, 3, b"\0late lie"), reply(sent, 1))
     assert client.wrong_replies == {0: 1, 3: 1}
+
+
+def test_who_answers_one_request_often_is_silent_about_the_others() -> None:
+    """Each replica counts once per request, or a thousand copies would hide what it left out."""
+    client = session()
+    first, second = issue(client, b"one"), issue(client, b"two")
+    for sent in (first, second):
+        receive(client, reply(sent, 0), reply(sent, 1))
+    receive(client, *[reply(first, 3)] * 9, reply(first, 0), *[reply(second, 2, b"\0lie")] * 2)
+    stats = ClientStats.of(client, {}, {}, 4)
+    assert [stats.timely_replies.get(each, 0) for each in range(4)] == [2, 2, 0, 0]
+    assert [stats.late_replies.get(each, 0) for each in range(4)] == [0, 0, 0, 1]
+    assert stats.wrong_replies == {2: 1}
+    assert [stats.silent(each) for each in range(4)] == [0, 0, 1, 1]
 
 
 def test_calls_that_wait_travel_together_under_one_signature() -> None:
