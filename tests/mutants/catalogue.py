@@ -14,6 +14,7 @@ PROTOCOL = "pbft/core/protocol"
 RECOVERY = f"{PROTOCOL}/recovery.py"
 L = "tests/traps/test_lost_disk.py"
 GUEST = "tests/core/test_guests.py"
+ATTACKED = "tests/test_client_attacks.py"
 
 
 def mutant(trap: str, name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
@@ -600,6 +601,38 @@ STATE = (
         "fcntl.LOCK_EX | fcntl.LOCK_NB",
         "fcntl.LOCK_SH | fcntl.LOCK_NB",
         "tests/test_client.py::test_an_identity_is_one_clients_at_a_time",
+    ),
+    mutant(
+        "T30",
+        "keys are made ahead of the mark",
+        "pbft/client.py",
+        "        self._mark.keep_ahead(self._session.next_timestamp)\n        return render_key",
+        "        return render_key",
+        f"{ATTACKED}::test_keys_are_not_made_ahead_of_the_mark",
+    ),
+    mutant(
+        "T31",
+        "a key that was changed is sent",
+        "pbft/client_session.py",
+        "or self._sealed(message) != raw",
+        "or not raw",
+        f"{ATTACKED}::test_a_key_that_was_changed_or_is_of_another_cluster_is_refused_at_once",
+    ),
+    mutant(
+        "T32",
+        "a liar's statement goes into a receipt",
+        "pbft/receipts.py",
+        "if (said.client, said.request, said.results) != found.about:",
+        "if said.results != found.about[2]:",
+        "tests/test_receipts.py::test_a_liar_does_not_spoil_a_receipt",
+    ),
+    mutant(
+        "T32",
+        "statements about several places in the order go into one receipt",
+        "pbft/receipts.py",
+        "agreed = found.said.setdefault(said.sequence, {})",
+        "agreed = found.said.setdefault(0, {})",
+        "tests/test_receipts.py::test_a_liar_does_not_spoil_a_receipt",
     ),
     mutant(
         "T34",
