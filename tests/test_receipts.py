@@ -13,7 +13,7 @@ from pbft.core.authentication import Authentication
 from pbft.core.messages import Receipt as Statement
 from pbft.core.messages import Request
 from pbft.core.wire import request_digest, results_digest
-from pbft.receipts import Receipt, ReceiptError, Statements, made, parse, render, verify
+from pbft.receipts import MAX_BYTES, Receipt, ReceiptError, Statements, made, parse, render, verify
 from pbft.transport.loop import run
 from pbft.typed.methods import operation
 from tests.local_cluster import make_cluster, make_node, running
@@ -31,8 +31,14 @@ class Forge:
         config = self.cluster.config
         return Authentication(config.cluster_id, key, self.cluster.verifier()).sign(message).raw
 
-    def receipt(self, *replicas: int, result: bytes = b"\0yes", sequence: int = 7) -> Receipt:
-        raw = self.signed("client-0", Request("client-0", 5, (b"op",)))
+    def receipt(
+        self,
+        *replicas: int,
+        result: bytes = b"\0yes",
+        sequence: int = 7,
+        operations: tuple[bytes, ...] = (b"op",),
+    ) -> Receipt:
+        raw = self.signed("client-0", Request("client-0", 5, operations))
         return made(
             self.cluster.config.cluster_id,
             raw,
@@ -68,6 +74,18 @@ def test_every_flipped_bit_is_refused(forge: Forge) -> None:
                 verify(parse(flipped.decode("ascii")), forge.cluster)
 
 
+def test_a_receipt_has_one_form_and_a_limit(forge: Forge) -> None:
+    text = render(forge.receipt(0, 2))
+    for other in (text + "\n", text.replace(" ", "  "), text.replace('"format"', '"\\u0066ormat"')):
+        with pytest.raises(ReceiptError, match="as it was written"):
+            parse(other)
+    with pytest.raises(ReceiptError, match="too large"):
+        parse(" " * MAX_BYTES + text)
+    for nothing in ("", "null", "[]", "\ud800", "[" * 100_000, text[:-3]):
+        with pytest.raises(ReceiptError, match="not a receipt"):
+            parse(nothing)
+
+
 def replaced(receipt: Receipt, **changes: object) -> Receipt:
     values = {name: getattr(receipt, name) for name in receipt.__struct_fields__}
     return Receipt(**(values | changes))
@@ -82,6 +100,8 @@ def test_what_f_traitors_can_say_proves_nothing(forge: Forge, tmp_path: Path) ->
         (forge.receipt(1), "1 replicas speak here, and 2 have to"),
         (forge.receipt(), "0 replicas"),
         (replaced(good, statements=(good.statements[0],) * 2), "1 replicas speak"),
+        (replaced(good, statements=good.statements * 2), "2 replicas speak"),
+        (forge.receipt(1, 3, operations=(b"op", b"op")), "more than one operation"),
         (replaced(good, statements=good.statements + other.statements), "replicas speak|differ"),
         (replaced(good, statements=(at_8, good.statements[1])), "differ|speak"),
         (replaced(good, result=other.result), "another request or result"),
@@ -157,6 +177,17 @@ def test_a_liar_does_not_spoil_a_receipt(forge: Forge) -> None:
         receipt = collected(statements, [lie, *good], raw)
         assert verify(receipt, forge.cluster).replicas == (1, 3)
         assert statements.wrong == {0: 1}
+
+
+def test_a_statement_that_its_replica_did_not_sign_is_nobodys(forge: Forge) -> None:
+    raw = forge.signed("client-0", Request("client-0", 5, (b"op",)))
+    good = [forge.statement(each, raw, b"\0yes", 7) for each in (1, 3)]
+    forge.identities["replica-0"] = forge.identities["replica-3"]
+    forged = [forge.statement(0, raw, b"\0yes", sequence) for sequence in (7, 8)]
+    statements = Statements(forge.cluster)
+    receipt = collected(statements, [*forged, *good], raw)
+    assert verify(receipt, forge.cluster).replicas == (1, 3)
+    assert not statements.wrong
 
 
 def test_what_is_printed_of_a_receipt_stays_in_its_line(

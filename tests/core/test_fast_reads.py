@@ -307,6 +307,16 @@ def test_a_stale_read_needs_no_fast_reads_and_f_plus_1_that_agree() -> None:
     assert [(each.result, each.read_at) for each in effects.completed] == [(b"\0x", 7)]
 
 
+def test_only_the_first_answer_of_each_replica_counts() -> None:
+    """A liar that sees what others say does not join them, and sends nothing that is kept."""
+    client = ClientSession(CONFIG, "alice", signer=KEY, first_timestamp=FIRST)
+    client.call(b"get", read=True, stale=True)
+    client.expire(at(0))
+    answers = [said(3, 7, b"\0x"), said(3, 7, b"\0y"), said(0, 7, b"\0y")]
+    assert client.receive(answers, at(1)).completed == []
+    assert len(client.receive([said(1, 8, b"\0y")], at(1)).completed) == 1
+
+
 def test_stale_answers_that_differ_are_ordered() -> None:
     client = ClientSession(CONFIG, "alice", signer=KEY, first_timestamp=FIRST)
     client.call(b"get", read=True, stale=True)
