@@ -1,15 +1,18 @@
 """Whatever there is for asyncio is there without it, under the same names, and does the same."""
 
+import asyncio
 import gc
 import inspect
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any, TypeVar
 
 import pytest
 
 from pbft import (
+    ApplicationError,
     BlockingClient,
     BlockingKeptCalls,
     BlockingProxy,
@@ -17,6 +20,7 @@ from pbft import (
     KeptCalls,
     PbftError,
     Proxy,
+    RejectedError,
     UnansweredError,
     events,
     services,
@@ -25,6 +29,7 @@ from pbft.services.configuration import BlockingConfiguration, Configuration, Re
 from tests.test_typed_client import saved, serving
 from tests.typed.bank import Bank, BlockingBank, InsufficientError
 
+R = TypeVar("R")
 HANDLES = {"client", "wait"}
 """What a blocking client has beside: its asyncio twin, and how to wait for what runs there."""
 
@@ -141,3 +146,35 @@ def test_waiting_in_the_loops_own_thread_is_refused(tmp_path: Path) -> None:
         pytest.raises(PbftError, match="own thread"),
     ):
         client.wait(within(client))
+
+
+class Deaf:
+    """A client whose cluster refuses everything, and its blocking twin in one."""
+
+    @property
+    def client(self) -> Any:
+        return self
+
+    async def call(self, operation: bytes, *, timeout: float | None = None) -> bytes:
+        raise RejectedError('InsufficientError: ["too little"]')
+
+    def prepare(self, operation: bytes) -> str:
+        return ""
+
+    def wait(self, what: Coroutine[Any, Any, R]) -> R:
+        return asyncio.run(what)
+
+
+def test_an_exception_is_looked_for_where_the_blocking_proxy_is_defined() -> None:
+    """Not among those of the same name that others have defined."""
+
+    class Ours(BlockingBank): ...
+
+    class OursError(ApplicationError): ...
+
+    OursError.__name__ = InsufficientError.__name__
+    for kind, expected in ((Ours, OursError), (BlockingBank, InsufficientError)):
+        with pytest.raises(ApplicationError) as caught:
+            kind(Deaf()).deposit("ann", 1)
+        assert type(caught.value) is expected
+    OursError.__name__ = "OursError"  # it lives on among the subclasses

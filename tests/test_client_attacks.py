@@ -154,17 +154,23 @@ def test_a_key_is_not_made_in_another_thread(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("what", ["keys", "calls"])
 def test_keys_are_not_made_ahead_of_the_mark(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """A client whose clock goes back uses no timestamp again, however many keys it has made."""
+    """A client whose clock goes back uses no timestamp again, however many it has used."""
     monkeypatch.setattr(timestamps, "BLOCK", 100)
 
     async def main() -> None:
         make_cluster(tmp_path / "c")
         async with Client(tmp_path / "c") as client:
-            for _ in range(1000):
-                client.prepare(PUT)
+            first = client._session.next_timestamp
+            while client._session.next_timestamp < first + 250:
+                if what == "keys":
+                    client.prepare(PUT)
+                else:
+                    with pytest.raises(UnansweredError):
+                        await client.call(PUT, timeout=0.001)
             marked = int((tmp_path / "c" / "keys" / "client-0.timestamp").read_text())
             assert marked >= client._session.next_timestamp
 
