@@ -146,12 +146,16 @@ class Cluster:
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> "Cluster":
         """From `directory`/cluster.toml. Raises `ConfigurationError`."""
-        path = Path(directory) / CLUSTER_FILE
+        return cls.read(Path(directory) / CLUSTER_FILE)
+
+    @classmethod
+    def read(cls, path: Path) -> "Cluster":
+        """From a cluster file of any name. Raises `ConfigurationError`."""
         try:
             return cls._from_text(path.read_text("utf-8"))
         except FileNotFoundError:
             raise ConfigurationError(
-                f"there is no {path}: make a cluster with `pbft init {directory}`"
+                f"there is no {path}: make a cluster with `pbft init {path.parent}`"
             ) from None
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None

@@ -138,6 +138,10 @@ def test_a_client_gets_one_and_the_command_line_verifies_it(
     assert cli(arguments) == 0
     assert "genuine: client-0 called deposit" in capsys.readouterr().out
     assert cli([*arguments[:-1], str(directory / "cluster.toml")]) == 0
+    (directory / "cluster.toml").rename(tmp_path / "theirs.toml")
+    capsys.readouterr()
+    assert cli([*arguments[:-1], str(tmp_path / "theirs.toml")]) == 0
+    (tmp_path / "theirs.toml").rename(directory / "cluster.toml")
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "genuine: client-0 called deposit"
     assert said[2].endswith(" = ['deposit', ['ann', 5]]")

@@ -27,7 +27,7 @@ def add_parser(subparsers: SubParsers) -> None:
         type=Path,
         default=Path(),
         metavar="DIR|FILE",
-        help="cluster.toml, or the directory that has it (the current one)",
+        help="cluster.toml under any name, or the directory that has it (the current one)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise ReceiptError(f"{args.file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ReceiptError(f"{args.file} is not a receipt: it is not text") from None
-    proven = verify(parse(text), Cluster.load(_directory(args.cluster)))
+    proven = verify(parse(text), Cluster.read(_file(args.cluster)))
     if args.json:
         print(
             json.dumps(
@@ -75,8 +75,8 @@ def _readable(data: bytes) -> str:
     return f" = {text if len(text) <= MAX_READABLE else text[:MAX_READABLE] + '...'}"
 
 
-def _directory(path: Path) -> Path:
-    return path.parent if path.is_file() and path.name == CLUSTER_FILE else path
+def _file(path: Path) -> Path:
+    return path / CLUSTER_FILE if path.is_dir() else path
 
 
 def _command(operation: bytes) -> str | None:
