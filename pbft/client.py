@@ -72,6 +72,7 @@ class Client:
         self._nonce = 0
         self._drops: Counter[str] = Counter()
         self._driver: asyncio.Task[None] | None = None
+        self._entering = asyncio.Lock()
         self._who: Acquired
         self._cluster: Cluster
         self._session: ClientSession
@@ -82,8 +83,13 @@ class Client:
 
     async def __aenter__(self) -> "Client":
         """Load the keys, bind a socket, shake hands with the replicas. Once, else `PbftError`."""
-        if self._driver is not None:
-            raise PbftError("this client is open already: make another one")
+        async with self._entering:
+            if self._driver is not None:
+                raise PbftError("this client is open already: make another one")
+            await self._open()
+        return self
+
+    async def _open(self) -> None:
         self._cluster = Cluster.load(self._directory)
         self._who = acquire(self._cluster, self._directory, self._wanted, self._passphrase)
         try:
@@ -99,7 +105,6 @@ class Client:
         except BaseException:
             await self.close()
             raise
-        return self
 
     async def __aexit__(
         self,

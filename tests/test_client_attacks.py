@@ -256,3 +256,21 @@ def test_closing_ends_whatever_runs_on_the_loop_of_the_blocking_twin(
     thread.join(5)
     assert not thread.is_alive()
     assert isinstance(ended[0], PbftError)
+
+
+def test_two_who_open_one_client_at_once_open_it_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c", clients=2)
+        client = Client(tmp_path / "c")
+        both = await asyncio.gather(
+            client.__aenter__(), client.__aenter__(), return_exceptions=True
+        )
+        assert both[0] is client
+        assert isinstance(both[1], PbftError)
+        assert "open already" in str(both[1])
+        await client.close()
+        async with Client(tmp_path / "c") as one, Client(tmp_path / "c") as other:
+            assert {one.name, other.name} == {"client-0", "client-1"}
+        assert len(asyncio.all_tasks()) == 1
+
+    run(main())

@@ -5,6 +5,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -241,6 +242,7 @@ def test_the_blocking_twin_in_a_process_that_was_forked(tmp_path: Path) -> None:
     with BlockingClient(tmp_path / "c") as client:
         child = os.fork()
         if child == 0:
+            signal.alarm(20)  # or it would wait for ever where this is broken
             try:
                 client.call(PUT)
             except PbftError as error:
