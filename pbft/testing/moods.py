@@ -27,6 +27,12 @@ REMEMBERED = 8
 """Requests of one client."""
 PATIENT = 4
 """So many at a time: more would wait until nobody else asks for anything."""
+NO_NEW_VIEWS = (Form.WRONG_VIEW, Form.FEW, Form.REPEATED, Form.OLD)
+NO_VIEW_CHANGES = (
+    *(Form.STALE, Form.BEYOND, Form.INFLATED, Form.REPEATED_PROOF),
+    *(Form.REPEATED_SIGNER, Form.MIXED, Form.OWN, Form.REVERSED),
+)
+"""Forms that do not pass for true."""
 IN_A_TRANSFER = (
     Point(Boundary.UNSYNCED, "TransferStarted"),
     Point(Boundary.SYNCED, "TransferStarted"),
@@ -56,6 +62,15 @@ def two_faced(rng: random.Random, plan: Plan) -> Plan:
     some = tuple(sorted(rng.sample(others, rng.randrange(1, len(others)))))
     form = rng.choice((Form.EMPTY, Form.EMPTY, Form.SHORT))
     return _overthrown(rng, plan, liar, Attack(Forge(form), Target(("ViewChange",), some)))
+
+
+def forged(rng: random.Random, plan: Plan) -> Plan:
+    """The first primary falls, and whoever comes next, or a backup, says what nobody may take."""
+    if rng.random() < 0.5:
+        lie = Attack(Forge(rng.choice(NO_NEW_VIEWS)), Target(("NewView",)))
+        return _overthrown(rng, plan, 1, lie)
+    lie = Attack(Forge(rng.choice(NO_VIEW_CHANGES)), Target(("ViewChange",)))
+    return _overthrown(rng, plan, rng.randrange(2, plan.config.n), lie)
 
 
 def _overthrown(rng: random.Random, plan: Plan, liar: ReplicaId, lie: Attack) -> Plan:
@@ -122,4 +137,5 @@ MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
     two_faced,
     caught_fetching,
     long_away,
+    forged,
 )

@@ -18,6 +18,7 @@ LEADS_TO: dict[Mood, str] = {
     moods.two_faced: "two view changes of one replica",
     moods.caught_fetching: "crash in a transfer",
     moods.long_away: "outcome forgotten",
+    moods.forged: "view change",
 }
 SEEDS = range(6)
 
