@@ -12,14 +12,15 @@ from dataclasses import replace
 
 from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
 from pbft.core.quorum import faults
-from pbft.testing.byzantine.attacks import Attack, Forge, Form, Target
+from pbft.testing.byzantine.attacks import Attack, Change, Forge, Form, Imitate, Mutate, Target
 from pbft.testing.byzantine.composed import COMPOSED
 from pbft.testing.failpoints import Boundary, Point, Stop
+from pbft.testing.losses import Loss
 from pbft.testing.plan import Crash, Plan
 from pbft.testing.scripts import Outburst, Saying
 from pbft.testing.subjects import subject
 
-SHARE = 0.05
+SHARE = 0.04
 """Of the runs, for each mood."""
 CALLS_BEGIN_NS = SECOND
 """When correct clients begin."""
@@ -132,10 +133,48 @@ def long_away(rng: random.Random, plan: Plan) -> Plan:
     )
 
 
+def lied_to(rng: random.Random, plan: Plan) -> Plan:
+    """Whoever lies to clients does nothing else, and is mostly the first that they hear."""
+    liar = rng.randrange(plan.config.n)
+    lies = (Imitate("lie-to-clients"), Imitate("withhold-results"), Mutate("results", Change.OTHER))
+    lie = Attack(rng.choice(lies), Target(("Reply", "ReadReply"), chance=rng.choice((1.0, 0.5))))
+    return replace(
+        plan,
+        config=replace(plan.config, fast_reads=rng.random() < 0.5),
+        traitors={liar: COMPOSED},
+        attacks={liar: (lie,)},
+        damages=[],
+        losses=[],
+        loss=0.0,
+    )
+
+
+def contradicted(rng: random.Random, plan: Plan) -> Plan:
+    """A replica loses its disk under load; where there may be a traitor as well, the first primary
+    proposes something else under each number: whoever forgot its vote would give another."""
+    victim = rng.randrange(1, plan.config.n)
+    begin = CALLS_BEGIN_NS + rng.randrange(SECOND // 2)
+    end = begin + rng.randrange(SECOND // 20, SECOND // 2)
+    copied = None if rng.random() < 0.5 else begin - rng.randrange(SECOND // 2)
+    recovered = end + rng.randrange(SECOND // 2, SECOND)
+    traitor = {} if faults(plan.config.n) < 2 else {0: (Attack(Imitate("propose-again")),)}
+    return replace(
+        plan,
+        traitors=dict.fromkeys(traitor, COMPOSED),
+        attacks=traitor,
+        damages=[],
+        losses=[Loss(victim, copied, begin, end, recovered)],
+        crashes=[],
+        gst_ns=max(plan.gst_ns, recovered + SECOND),
+    )
+
+
 MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
     usurped,
     two_faced,
     caught_fetching,
     long_away,
     forged,
+    lied_to,
+    contradicted,
 )

@@ -19,6 +19,8 @@ LEADS_TO: dict[Mood, str] = {
     moods.caught_fetching: "crash in a transfer",
     moods.long_away: "outcome forgotten",
     moods.forged: "view change",
+    moods.lied_to: "reply starvation",
+    moods.contradicted: "recovered",
 }
 SEEDS = range(6)
 

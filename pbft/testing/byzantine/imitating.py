@@ -24,6 +24,7 @@ from pbft.testing.byzantine.ordering import (
     ProposeAgain,
     Replay,
     Silent,
+    VoteAsPrimary,
     Withhold,
 )
 from pbft.testing.byzantine.pacing import FailViews, Slow
@@ -39,6 +40,7 @@ IMITATED: dict[str, Maker] = {
     "flood": Flood,
     "name-nothing": NameNothing,
     "propose-again": ProposeAgain,
+    "vote-as-primary": VoteAsPrimary,
     "lie-to-clients": LieToClients,
     "withhold-results": WithholdResults,
     "lie-in-checkpoints": LieInCheckpoints,

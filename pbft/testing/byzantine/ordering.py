@@ -91,6 +91,18 @@ class ProposeAgain(Equivocate):
             yield from self._others
 
 
+class VoteAsPrimary(Behaviour):
+    """As primary, also votes to prepare what it has proposed (T2)."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        yield send
+        if isinstance(send.message, Proposal):
+            pp = decode_signed(send.message.pre_prepare)
+            if isinstance(pp, PrePrepare):
+                ours = Prepare(pp.view, pp.sequence, pp.digest, self.honest.number)
+                yield self.say(Send(send.to, b"", ours), ours)
+
+
 class Silent(Behaviour):
     """Takes everything in and gives nothing: no proposal, no vote, no answer. It still asks for
     what it lacks, so that its state can be compared with the others' in the end."""
