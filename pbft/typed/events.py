@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.core.service import Context, State
+from pbft.typed.values import UNWRITABLE, encode, ordered
 
 EVENTS = "pbft.events"
 """The query: the number of the last event known, and of how many the next are wanted."""
@@ -58,17 +59,20 @@ class Log:
         meta = self._meta
         event = Event(meta.following, context.sequence, context.time, topic, value)
         try:
-            data = _encode(event)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise InvalidArgumentsError(f"an event of {topic}: {error}") from None
+            data = encode(ordered(event))
+            _event.decode(data)  # one that cannot be read would stop all who listen
+        except RecursionError:
+            raise InvalidArgumentsError(f"an event of {topic!r} goes too deep") from None
+        except UNWRITABLE as error:
+            raise InvalidArgumentsError(f"an event of {topic!r}: {error}") from None
         if len(data) > MAX_EVENT_BYTES:
-            raise ServiceError(f"an event of {topic} has more than {MAX_EVENT_BYTES} bytes")
+            raise ServiceError(f"an event of {topic!r} has more than {MAX_EVENT_BYTES} bytes")
         self._state.put(_key(meta.following), data)
         first, following, size = meta.first, meta.following + 1, meta.size + len(data)
         while following - first > MAX_EVENTS or size > MAX_BYTES:
             size -= len(self._state.delete(_key(first)) or b"")
             first += 1
-        self._state.put(META, _encode(_Meta(first, following, size)))
+        self._state.put(META, encode(_Meta(first, following, size)))
 
     def page(self, after: int, most: int) -> Page:
         """Those numbered above `after`, as many as there is room for."""
@@ -124,6 +128,5 @@ def _key(number: int) -> bytes:
     return PREFIX + number.to_bytes(8, "big")
 
 
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _event = msgspec.msgpack.Decoder(Event)
 _meta = msgspec.msgpack.Decoder(_Meta)

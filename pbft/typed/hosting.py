@@ -10,57 +10,25 @@ like any other, makes the new version active at one place in the order.
 """
 
 import copy
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from pbft.core.errors import HaltError, ServiceError, UnknownCommandError
+from pbft.core.errors import HaltError, Refusal, ServiceError, UnknownCommandError
 from pbft.core.service import Context, Service, State
 from pbft.typed.attributes import Attributes
+from pbft.typed.counting import Counted
 from pbft.typed.events import EVENTS, Listening, Log, current
-from pbft.typed.methods import Method, executing, methods_of, parse_operation
+from pbft.typed.methods import UPGRADE, Method, executing, methods_of, parse_operation
 from pbft.typed.refusals import refusal
+from pbft.typed.rules import judge_names, judge_versions, newest
 
 VERSION = b"v"
 """Where the state has the active version; 1 where there is none."""
-UPGRADE = "pbft.upgrade"
+OUTSIDE = Context("", 0, 0)
+"""Of a query outside the order; no method sees it."""
 MAX_STATE_BYTES = 2 * 1024 * 1024 * 1024
 """Keys and values together."""
-
-
-class Counted:
-    """A `State` that counts what is written to it, and what was tried: a query may do neither."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self.writes = 0
-
-    def __len__(self) -> int:
-        return len(self._state)
-
-    @property
-    def size_bytes(self) -> int:
-        """Of all keys and values."""
-        return self._state.size_bytes
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value, or none where there is none."""
-        return self._state.get(key)
-
-    def put(self, key: bytes, value: bytes) -> bytes | None:
-        """Set a value; what it replaced."""
-        self.writes += 1
-        return self._state.put(key, value)
-
-    def delete(self, key: bytes) -> bytes | None:
-        """Remove a key; what it held."""
-        self.writes += 1
-        return self._state.delete(key)
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All entries."""
-        return self._state.items()
 
 
 class Hosted:
@@ -70,11 +38,10 @@ class Hosted:
     def __init__(self, target: object) -> None:
         self._target = target
         self._methods = methods_of(type(target))
-        if not self._methods:
-            text = "has no @command and no @query: decorate its methods"
-            raise ServiceError(f"{type(target).__name__} {text}")
-        self._newest = int(getattr(target, "version", 1))
+        judge_names(type(target), self._methods)
+        self._newest = newest(target)
         self._attributes = Attributes(target)
+        judge_versions(target, self._methods, self._attributes.since)
         self._state: State
         self._counted: Counted
 
@@ -99,6 +66,11 @@ class Hosted:
         return self._target
 
     @property
+    def names(self) -> frozenset[str]:
+        """All that it answers to, in any of its versions."""
+        return frozenset((*self._methods, EVENTS, UPGRADE))
+
+    @property
     def active(self) -> int:
         """The version that decides which methods there are."""
         data = self._state.get(VERSION)
@@ -117,40 +89,48 @@ class Hosted:
         except MemoryError as error:
             text = f"a command has found no memory at this replica ({error})"
             raise HaltError(f"{text}: start it again, with more") from error
-        except (
-            RecursionError
-        ) as error:  # where exactly it was too deep differs, and so does its text
-            self._attributes.undo()
-            raise refusal(RecursionError("the command goes too deep")) from error
         except BaseException as error:  # `sys.exit()` in a command would end every replica
-            self._attributes.undo()
-            raise refusal(error) from error
+            raise self._undone(error) from error
         self._attributes.settle()
         return result
 
     def query(self, operation: bytes) -> bytes:
         """Raises `Refusal`: also for a command, which has to be ordered."""
+        listening = current.set(Listening(Log(self._counted), OUTSIDE))
         try:
-            name, packed = parse_operation(operation)
-            if name == EVENTS:
-                return self._events(packed)
-            method = self._method(name)
-            if method.kind != "query":
-                raise ServiceError(f"{name} is a command: it has to be ordered")
-            return self._run(method, packed)
-        except Exception as error:
-            self._attributes.undo()
-            raise refusal(error) from error
+            return self._query(operation)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as in `execute`
+            raise self._undone(error) from error
+        finally:
+            current.reset(listening)
+
+    def _query(self, operation: bytes) -> bytes:
+        name, packed = parse_operation(operation)
+        if name == EVENTS:
+            return self._events(packed)
+        method = self._method(name)
+        if method.kind != "query":
+            raise ServiceError(f"{name} is a command: it has to be ordered")
+        return self._run(method, packed)
+
+    def _undone(self, error: BaseException) -> Refusal:
+        """What the caller is told, and nothing else is left of the call."""
+        self._attributes.undo()
+        if isinstance(error, RecursionError):  # where exactly it was too deep differs
+            return refusal(RecursionError("the command goes too deep"))
+        return refusal(error)
 
     def _execute(self, operation: bytes, context: Context) -> bytes:
         name, packed = parse_operation(operation)
-        if name == UPGRADE:
-            return self._upgrade(packed)
         if name == EVENTS:
             return self._events(packed)
         listening = current.set(Listening(Log(self._counted), context))
         try:
             with executing(context):
+                if name == UPGRADE:
+                    return self._upgrade(packed)
                 return self._run(self._method(name), packed)
         finally:
             current.reset(listening)
@@ -200,7 +180,7 @@ class Hosted:
 
 def hosted(service: Any) -> Service:
     """`service` itself where it speaks bytes, or what hosts it."""
-    if callable(getattr(service, "execute", None)) and callable(getattr(service, "open", None)):
-        low: Service = service
-        return low
+    low = all(callable(getattr(service, name, None)) for name in ("execute", "open"))
+    if low and not methods_of(type(service)):
+        return cast(Service, service)
     return Hosted(service)
