@@ -271,8 +271,8 @@ ATTACKS = (
     ),
     mutant(
         "T43 every process hashes alike",
-        "pbft/testing/determinism.py",
-        "SURROUNDINGS[number]",
+        "pbft/testing/surroundings.py",
+        "SURROUNDINGS[number % len(SURROUNDINGS)]",
         "SURROUNDINGS[0]",
     ),
     mutant(
