@@ -54,6 +54,12 @@ class Attributes:
         self._kept.update(self._initial)
         self._state: State
 
+    def kinds(self, version: int) -> dict[str, tuple[Any, ...]]:
+        """The types of what is in the state of a version, by name."""
+        plain: dict[str, tuple[Any, ...]] = {n: (each.kind,) for n, each in self._codecs.items()}
+        found = plain | {name: each.kinds for name, each in self.parts.items()}
+        return {name: kinds for name, kinds in found.items() if self.since[name] <= version}
+
     @property
     def _values(self) -> dict[str, Any]:
         """As it is by now: a command may set another `__dict__`."""

@@ -16,6 +16,7 @@ import msgspec
 
 from pbft.core.errors import HaltError, Refusal, ServiceError, UnknownCommandError
 from pbft.core.service import Context, Service, State
+from pbft.typed import shapes
 from pbft.typed.attributes import Attributes
 from pbft.typed.counting import Counted
 from pbft.typed.events import EVENTS, Listening, Log, current
@@ -54,9 +55,13 @@ class Hosted:
         return second
 
     def open(self, state: State) -> None:
-        """Go on from `state`. Raises `HaltError` where newer code wrote it."""
+        """Go on from `state`. Raises `HaltError` where newer code wrote it, or the active version
+        has other types there."""
         self._state = state
         self._known(self.active)
+        bound = state.get(shapes.KEY)
+        if bound is not None:
+            shapes.judge(bound, self._shapes(self.active), self.active)
         self._counted = Counted(state)
         self._attributes.open(self._counted)
 
@@ -82,6 +87,8 @@ class Hosted:
         try:
             result = self._execute(operation, context)
             self._attributes.flush(self.active)
+            if self._state.get(shapes.KEY) is None:
+                self._bind(self.active)
             if self._state.size_bytes > max(before, MAX_STATE_BYTES):
                 raise ServiceError(f"the state has {MAX_STATE_BYTES} bytes: remove something")
         except (HaltError, KeyboardInterrupt):
@@ -166,9 +173,23 @@ class Hosted:
         self._known(version)
         migrate = getattr(self._target, "migrate", None)
         self._state.put(VERSION, version.to_bytes(8, "big"))
+        self._bind(version)
         if callable(migrate):
             migrate(version)
         return msgspec.msgpack.encode(version)
+
+    def _bind(self, version: int) -> None:
+        self._state.put(shapes.KEY, shapes.encode(self._shapes(version)))
+
+    def _shapes(self, version: int) -> shapes.Shapes:
+        """What the code has of a version, by name."""
+        held = self._attributes.kinds(version).items()
+        found = {f"self.{name}": shapes.digest(kinds) for name, kinds in held}
+        for name, versions in self._methods.items():
+            current = next((each for each in versions if each.since <= version), None)
+            if current is not None:
+                found[name] = shapes.digest(current.kinds, (current.kind, current.defaults))
+        return found
 
     def _known(self, version: int) -> None:
         if version > self._newest:

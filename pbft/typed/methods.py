@@ -142,13 +142,11 @@ class Method(Generic[P, R]):
     def unpack(self, packed: Sequence[bytes]) -> tuple[Any, ...]:
         """The arguments of a call, defaults in place of those missing. Raises
         `InvalidArgumentsError`."""
-        parameters = list(self.signature.parameters.values())
-        missing = parameters[len(packed) :]
-        if len(packed) > len(parameters) or any(p.default is p.empty for p in missing):
-            text = f"{self.name} takes {len(parameters)} arguments and was given {len(packed)}"
+        codecs, missing = self._codecs.items(), len(self._codecs) - len(packed)
+        if not 0 <= missing <= len(self.defaults):
+            text = f"{self.name} takes {len(codecs)} arguments and was given {len(packed)}"
             raise InvalidArgumentsError(text)
-        codecs = self._codecs.items()
-        defaults = [self._codecs[each.name].encode(each.default, each.name) for each in missing]
+        defaults = self.defaults[len(self.defaults) - missing :]
         given = zip(codecs, (*packed, *defaults), strict=True)
         return tuple(codec.decode(data, f"{self.name}: {name}") for (name, codec), data in given)
 
@@ -171,6 +169,18 @@ class Method(Generic[P, R]):
     def parameters(self) -> dict[str, Any]:
         """The annotations of what callers give, by name."""
         return {name: self._hints[name] for name in self._codecs}
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The types of what it takes and gives."""
+        return (*self.parameters.values(), self.result.kind)
+
+    @cached_property
+    def defaults(self) -> list[bytes]:
+        """What is taken for those that a caller leaves out, who must leave out the last."""
+        parameters = self.signature.parameters.values()
+        given = [each for each in parameters if each.default is not each.empty]
+        return [self._codecs[each.name].encode(each.default, each.name) for each in given]
 
     @cached_property
     def _hints(self) -> dict[str, Any]:

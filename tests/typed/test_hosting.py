@@ -332,8 +332,10 @@ def test_a_map_by_itself_is_a_map() -> None:
 
 
 def test_a_full_state_takes_nothing_more_and_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pbft.typed.hosting.MAX_STATE_BYTES", 100)
     host = Host(Keyed())
+    host.call(Keyed.put, 1, "")
+    room = host.hosted._state.size_bytes + 100
+    monkeypatch.setattr("pbft.typed.hosting.MAX_STATE_BYTES", room)
     host.call(Keyed.put, 1, "x" * 60)
     before = host.digest
     with pytest.raises(ServiceError, match="remove something"):
