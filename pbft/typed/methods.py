@@ -204,6 +204,12 @@ class Method(Generic[P, R]):
                     " first parameter, of the type Context alone"
                 )
         codecs = {name: Codec(self._hints[name]) for name in names}
+        for codec in codecs.values():
+            if codec.made is not None:
+                raise ServiceError(
+                    f"{self.__name__}: who leaves out {codec.made} has each replica make its own:"
+                    " give it a plain default, or none"
+                )
         for name, parameter in names.items():
             if parameter.default is not parameter.empty:
                 self._judge_default(codecs[name], name, parameter.default)

@@ -38,6 +38,8 @@ class Codec:
             if isinstance(each, inspect.CustomType):
                 raise ServiceError(f"{each.cls.__name__} cannot be sent or kept: {_instead(each)}")
         self._ordered = any(isinstance(each, UNORDERED) for each in types)
+        self.made = next((found for each in types if (found := _made(each))), None)
+        """A field that is made by calling something where it is left out."""
 
     def encode(self, value: Any, what: str) -> bytes:
         """Raises `InvalidArgumentsError`, which calls the value `what`."""
@@ -110,6 +112,15 @@ def _types(kind: Any, seen: set[int]) -> Iterator[Any]:
         yield kind
         for name in kind.__struct_fields__:
             yield from _types(getattr(kind, name), seen)
+
+
+def _made(kind: Any) -> str | None:
+    """The first field of a record whose default is made by other than a type such as `list`."""
+    for each in getattr(kind, "fields", ()):
+        factory = each.default_factory
+        if factory is not msgspec.NODEFAULT and not isinstance(factory, type):
+            return f"{each.name} of {kind.cls.__name__}"
+    return None
 
 
 def _instead(kind: inspect.CustomType) -> str:

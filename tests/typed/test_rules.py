@@ -2,9 +2,12 @@
 
 import collections
 import itertools
+import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import pytest
 
 from pbft import Context, Map, Proxy, ServiceError, Since, command, query
@@ -151,6 +154,29 @@ def ahead(self: Any, amount: "Decimal") -> None: ...
 def back(self: Any) -> "Decimal": ...  # type: ignore[empty-body]
 
 
+class Order(msgspec.Struct):
+    """A client that leaves `key` out would have each replica make its own."""
+
+    item: str
+    key: str = msgspec.field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass
+class Basket:
+    orders: list[Order]
+    notes: list[str] = field(default_factory=list)
+
+
+class Harmless(msgspec.Struct):
+    notes: list[str] = []
+    names: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+def placed(self: Any, basket: Basket | None) -> None: ...
+def noted(self: Any, what: Harmless) -> int:
+    return len(what.notes)
+
+
 def steps(self: Any) -> Iterator[int]:
     yield 1
 
@@ -167,6 +193,10 @@ def steps(self: Any) -> Iterator[int]:
         (wrong, "wrong: the default of amount does not fit its type: .*Expected `int`, got `str`"),
         (ahead, "ahead: name 'Decimal' is not defined: import it where Python"),
         (back, "back: name 'Decimal' is not defined: import it where Python"),
+        (
+            placed,
+            "placed: who leaves out key of Order has each replica make its own: give it a plain",
+        ),
         (steps, "steps is a generator: return a list"),
     ],
 )
@@ -199,6 +229,16 @@ def test_two_attributes_are_not_one_map() -> None:
 
     with pytest.raises(ServiceError, match=r"Made.one and Made.two are the same Map: make two"):
         Hosted(made(__init__=__init__)())
+
+
+def test_a_list_that_is_made_anew_may_be_left_out() -> None:
+    kind = made(noted=command(noted), give=command(returned))
+    assert Host(kind()).call(kind.noted, Harmless()) == 0  # type: ignore[attr-defined]
+    assert Host(kind()).call(kind.give).item == "tea"  # type: ignore[attr-defined]
+
+
+def returned(self: Any) -> Order:
+    return Order("tea", "1")
 
 
 def put(self: Any, name: str, sizes: tuple[int, ...] = (1, 2)) -> int:
