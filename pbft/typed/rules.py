@@ -3,6 +3,7 @@ that no switch reaches. Each would be noticed late, at the first call or when al
 """
 
 from collections.abc import Mapping
+from inspect import getattr_static
 from typing import Any
 
 from pbft.core.errors import ServiceError
@@ -28,7 +29,7 @@ def judge_names(service: type, methods: Methods) -> None:
     if not methods:
         raise ServiceError(f"{name} has no @command and no @query: decorate its methods")
     for each in dir(service):
-        if not isinstance(getattr(service, each, None), Method):
+        if not isinstance(getattr_static(service, each), Method):
             continue
         rename = f'rename it, and keep the name on the wire with name="{each}"'
         if each in OF_PROXIES:
