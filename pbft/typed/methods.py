@@ -57,6 +57,7 @@ MAX_NAME = 64
 SHARED = (list, dict, set, bytearray)
 """Defaults that one call can change for the next."""
 
+NO_METHOD = "is no method of an object: give it self, and no @staticmethod or @classmethod"
 UNSENT = {
     inspect.Parameter.KEYWORD_ONLY: "{0} is keyword-only: remove the * before it, callers may go on"
     " naming it",
@@ -83,6 +84,11 @@ class Method(Generic[P, R]):
         self.__name__ = function.__name__
         if inspect.iscoroutinefunction(function):
             raise ServiceError(f"{self.__name__} is async: what executes may wait for nothing")
+        if (
+            isinstance(function, staticmethod | classmethod)
+            or not inspect.signature(function).parameters
+        ):
+            raise ServiceError(f"{self.__name__} {NO_METHOD}")
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise ServiceError(f"{self.__name__} is a generator: return a list")
         if self.name.startswith(RESERVED) or not 0 < len(self.name) <= MAX_NAME:

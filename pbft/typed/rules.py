@@ -7,7 +7,7 @@ from inspect import getattr_static
 from typing import Any
 
 from pbft.core.errors import ServiceError
-from pbft.typed.methods import Method
+from pbft.typed.methods import NO_METHOD, Method
 from pbft.typed.proxy import BlockingProxy, Proxy
 
 Methods = Mapping[str, list[Method[..., Any]]]
@@ -26,10 +26,11 @@ def judge_names(service: type, methods: Methods) -> None:
         raise ServiceError(
             f"{name} is a proxy: name the service itself, whose commands it asks for"
         )
-    if not methods:
-        raise ServiceError(f"{name} has no @command and no @query: decorate its methods")
     for each in dir(service):
-        if not isinstance(getattr_static(service, each), Method):
+        found = getattr_static(service, each)
+        if isinstance(getattr(found, "__func__", None), Method):
+            raise ServiceError(f"{name}.{each} {NO_METHOD}")
+        if not isinstance(found, Method):
             continue
         rename = f'rename it, and keep the name on the wire with name="{each}"'
         if each in OF_PROXIES:
@@ -39,6 +40,8 @@ def judge_names(service: type, methods: Methods) -> None:
             )
         if each in HOOKS:
             raise ServiceError(f"{name}.{each} means something to pbft itself: {rename}")
+    if not methods:
+        raise ServiceError(f"{name} has no @command and no @query: decorate its methods")
     if hasattr(service, ASK):
         raise ServiceError(f"{name}.{ASK} is how a proxy asks: rename it")
 

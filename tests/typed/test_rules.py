@@ -210,6 +210,17 @@ def test_a_query_takes_no_context() -> None:
         Hosted(made(go=query(asking))())
 
 
+def test_a_command_has_a_self() -> None:
+    kinds: list[Any] = [staticmethod, classmethod]
+    functions: list[Any] = [*(kind(returned) for kind in kinds), lambda: None]
+    for function in functions:
+        with pytest.raises(ServiceError, match="is no method of an object: give it self, and no"):
+            command(function)
+    for kind in kinds:
+        with pytest.raises(ServiceError, match=r"Made.go is no method of an object"):
+            Hosted(made(go=kind(command(returned)))())
+
+
 def test_an_attribute_of_an_unknown_type_is_refused() -> None:
     kind = made()
     kind.__annotations__ = {"value": "Decimal"}
