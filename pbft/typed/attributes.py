@@ -164,8 +164,9 @@ class Attributes:
         that value gives the same bytes."""
         codec = self._codecs[name]
         try:
-            data, value = codec.round_trip(self._values[name], name)
-            if data != self._kept.get(name):
+            known = self._kept.get(name, b"")
+            data, value = codec.round_trip(self._values[name], name, known)
+            if data != known:
                 data, value = codec.round_trip(value, name)
             return data, value
         except InvalidArgumentsError as error:

@@ -39,6 +39,7 @@ import msgspec
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.core.service import Context
+from pbft.typed.nesting import SAID, too_deep
 from pbft.typed.values import Codec
 
 if TYPE_CHECKING:
@@ -256,9 +257,11 @@ def operation(name: str, packed: Sequence[bytes]) -> bytes:
 
 def parse_operation(data: bytes) -> tuple[str, list[bytes]]:
     """The name and the packed arguments of a call. Raises `InvalidArgumentsError`."""
+    if too_deep(data):
+        raise InvalidArgumentsError(f"not a call: {SAID}")
     try:
         name, packed = _operation.decode(data)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidArgumentsError(f"not a call: {error}") from None
     return name, [bytes(each) for each in packed]
 

@@ -55,7 +55,7 @@ def _argument(value: object, most: int | None) -> str:
         return said
     if isinstance(value, str):
         return _json(f"{value[:most]}...") or ""
-    return f'"a {type(value).__name__}, which is too long"'
+    return f'"a {type(value).__name__}, which cannot be sent"'
 
 
 def _long(said: str, most: int | None) -> bool:
@@ -63,11 +63,13 @@ def _long(said: str, most: int | None) -> bool:
 
 
 def _json(value: object) -> str | None:
-    """The same text at every replica; none where JSON has not such a value."""
+    """The same text at every replica; none where JSON has not such a value, or it is so long that
+    it may be deeper than the stack of some."""
     try:
-        return msgspec.json.encode(ordered(value)).decode()
+        said = msgspec.json.encode(ordered(value)).decode()
     except (*UNWRITABLE, RecursionError):
         return None
+    return said if isinstance(value, str) or len(said) <= MAX_REFUSAL_BYTES else None
 
 
 def _plain(name: str) -> bool:

@@ -15,11 +15,14 @@ import msgspec
 from msgspec import inspect
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
+from pbft.typed.nesting import SAID, too_deep
 
 UNWRITABLE = (TypeError, ValueError, OverflowError, msgspec.MsgspecError)
 """What writing a value may raise, beside `RecursionError`."""
 UNORDERED = (inspect.SetType, inspect.FrozenSetType, inspect.AnyType)
 """Types of values in which a set may be."""
+AGAIN = object()
+"""In place of a type that was there before, and may be within itself."""
 INSTEAD = {dict: "dict", list: "list", deque: "list", set: "set"}
 """What to annotate where a class is one of these."""
 
@@ -37,6 +40,7 @@ class Codec:
         for each in types:
             if isinstance(each, inspect.CustomType):
                 raise ServiceError(f"{each.cls.__name__} cannot be sent or kept: {_instead(each)}")
+        self._deep = any(each is AGAIN or isinstance(each, inspect.AnyType) for each in types)
         self._ordered = any(isinstance(each, UNORDERED) for each in types)
         self.made = next((found for each in types if (found := _made(each))), None)
         """A field that is made by calling something where it is left out."""
@@ -45,15 +49,17 @@ class Codec:
         """Raises `InvalidArgumentsError`, which calls the value `what`."""
         return self.round_trip(value, what)[0]
 
-    def round_trip(self, value: Any, what: str) -> tuple[bytes, Any]:
+    def round_trip(self, value: Any, what: str, known: bytes = b"") -> tuple[bytes, Any]:
         """The bytes, and the value that is read from them, which may be another: a tuple under
-        `Any` becomes a list. Raises `InvalidArgumentsError`."""
+        `Any` becomes a list. Bytes that are `known` are well. Raises `InvalidArgumentsError`."""
         try:
             data = encode(ordered(value) if self._ordered else value)
         except RecursionError:  # whose text tells how deep this replica's own calls were
-            raise InvalidArgumentsError(f"{what} cannot be written: it goes too deep") from None
+            raise InvalidArgumentsError(f"{what} cannot be written: {SAID}") from None
         except UNWRITABLE as error:
             raise InvalidArgumentsError(f"{what} cannot be written: {error}") from None
+        if self._deep and data != known and too_deep(data):
+            raise InvalidArgumentsError(f"{what} cannot be written: {SAID}")
         return data, self.decode(data, what)
 
     def decode(self, data: bytes, what: str) -> Any:
@@ -61,7 +67,7 @@ class Codec:
         try:
             return self._decoder.decode(data)
         except RecursionError:
-            raise InvalidArgumentsError(f"{what} goes too deep") from None
+            raise InvalidArgumentsError(f"{what}: {SAID}") from None
         except (ValueError, TypeError, msgspec.MsgspecError) as error:
             raise InvalidArgumentsError(f"{what}: {error}") from None
 
@@ -107,7 +113,9 @@ def _types(kind: Any, seen: set[int]) -> Iterator[Any]:
     if isinstance(kind, tuple | list):
         for each in kind:
             yield from _types(each, seen)
-    elif isinstance(kind, msgspec.Struct) and id(kind) not in seen:
+    elif id(kind) in seen:
+        yield AGAIN
+    elif isinstance(kind, msgspec.Struct):
         seen.add(id(kind))
         yield kind
         for name in kind.__struct_fields__:

@@ -276,6 +276,12 @@ ATTACKS = (
         "SURROUNDINGS[0]",
     ),
     mutant(
+        "T43 what is too deep depends on the stack",
+        "pbft/typed/nesting.py",
+        "            return True\n    return False",
+        "            return False\n    return False",
+    ),
+    mutant(
         "AC2 nobody compares what was executed",
         "pbft/testing/checkers.py",
         "        if first != event.digest:\n",

@@ -103,7 +103,7 @@ def test_a_long_one_is_shortened_and_arrives_as_what_it_was(filling: str) -> Non
     assert len(str(refusal(sent)).encode()) <= MAX_REFUSAL_BYTES
     assert error.args[0].startswith(filling * 10)
     assert error.args[0].endswith("...")
-    assert error.args[1:] == ("a list, which is too long", 5)
+    assert error.args[1:] == ("a list, which cannot be sent", 5)
     assert (error.account, error.left) == ("ann", 3)
     assert not hasattr(error, "_seen")
     many = travelled(ApplicationError(*range(1000)))

@@ -100,7 +100,10 @@ def test_what_is_too_deep_is_said_without_how_deep_this_replica_is() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
-    with pytest.raises(InvalidArgumentsError, match="x cannot be written: it goes too deep"):
+    with pytest.raises(
+        InvalidArgumentsError,
+        match=r"x cannot be written: .* in each other",
+    ):
         Codec(Any).encode(deep, "x")
-    with pytest.raises(InvalidArgumentsError, match="x goes too deep"):
+    with pytest.raises(InvalidArgumentsError, match="x: it has more than"):
         Codec(Any).decode(b"\x91" * 100_000 + b"\x00", "x")
