@@ -47,7 +47,7 @@ from pbft.transport.alarm import Alarm, instant
 from pbft.transport.endpoint import Arrival, Endpoint, EndpointLimits, open_endpoint
 from pbft.transport.frames import CONTROL, MESSAGE
 from pbft.typed.hosting import Hosted, hosted
-from pbft.typed.permissions import Permissions
+from pbft.typed.permissions import Permissions, judge_names
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,8 @@ class Node:
         self._identity = identity
         self._store: Store = store or MemoryStore()
         hosting = hosted(service)
+        if isinstance(hosting, Hosted):
+            judge_names(cluster.permitted, hosting.names)
         self._evidence = evidence
         honest = Replica(
             cluster.config,

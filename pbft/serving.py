@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Protocol
 
 from pbft.cluster import Cluster, replica_name
-from pbft.core.errors import ConfigurationError, ForgottenVotesError
+from pbft.core.errors import ConfigurationError, ForgottenVotesError, ServiceError
 from pbft.core.ids import ReplicaId
 from pbft.core.replica import Replica
+from pbft.core.service import Service
 from pbft.evidence import EvidenceFolder
 from pbft.node import Node, ReplicaLike
 from pbft.recorder import Recorder
 from pbft.sqlite_store import SqliteStore
 from pbft.store import MemoryStore, Store
 from pbft.transport.loop import run
+from pbft.typed.hosting import hosted
 
 PARENT_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
@@ -72,7 +74,7 @@ def serve(
             recorder = stack.enter_context(Recorder(record, cluster, replica, wrap, note))
             wrap = recorder.around
         evidence = EvidenceFolder(directory, cluster.config.cluster_id, replica)
-        service = service_of(cluster)
+        service = service_of(cluster.file.service.runs)
         node = Node(cluster, replica, identity, service, wrap=wrap, store=store, evidence=evidence)
         try:
             run(until_stopped(node, with_parent=with_parent))
@@ -80,21 +82,23 @@ def serve(
             raise ForgottenVotesError(f"{error}. {_remedy(store, directory, replica)}") from None
 
 
-def service_of(cluster: Cluster) -> object:
-    """A new object of the class that the cluster file names, found as Python finds modules, the
-    current directory first. Raises `ConfigurationError`."""
-    runs = cluster.file.service.runs
+def service_of(runs: str) -> Service:
+    """What hosts a new object of the class that `module:Class` names, found as Python finds
+    modules, the current directory first. Raises `ConfigurationError`."""
     module, _, name = runs.partition(":")
+    if not name:
+        raise ConfigurationError(f"the service {runs} is not module:Class, such as counter:Counter")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        made: object = getattr(import_module(module), name)()
-    except Exception as error:  # whatever the user's module raises
+        return hosted(getattr(import_module(module), name)())
+    except ServiceError as error:
+        raise ConfigurationError(f"the service {runs} cannot be hosted: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise ConfigurationError(
-            f"the service {runs} of the cluster file cannot be made: {type(error).__name__}:"
-            f" {error}; start in the directory that has its module"
+            f"the service {runs} cannot be made: {type(error).__name__}: {error}; start in the"
+            " directory that has its module"
         ) from error
-    return made
 
 
 def _remedy(store: Store, directory: Path, replica: ReplicaId) -> str:

@@ -37,12 +37,12 @@ from pbft.testing import planfiles, shrinking
 from pbft.testing.timeline import describing, story
 from pbft.testing.timeline import recording as pictures
 from pbft.transport import bulk, endpoint, kernel_filter, reassembly, udp
-from pbft.typed import attributes, events, hosting
+from pbft.typed import attributes, events, hosting, nesting
 
 TABLE = (Path(__file__).parent.parent / "docs" / "limits.md").read_text("utf-8")
 NAMED = set(re.findall(r"`([A-Za-z_]+)`", TABLE))
 MODULES = (
-    *(client, client_room, attributes, events, hosting, sql_costs, sql_tables),
+    *(client, client_room, attributes, events, hosting, nesting, sql_costs, sql_tables),
     *(door, evidence, ids, messages, sqlite_copy, statements),
     *(recording, planfiles, shrinking, pictures, describing, story),
     *(node, nuisances, outbox, scrub, sqlite_store, bulk, endpoint, reassembly, udp, replica),

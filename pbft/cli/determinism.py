@@ -4,7 +4,8 @@ import argparse
 import json
 
 from pbft.cli.parsing import SubParsers, add_command, whole
-from pbft.testing.determinism import SURROUNDINGS, check
+from pbft.testing.determinism import check
+from pbft.testing.surroundings import SURROUNDINGS
 
 OPERATIONS = 500
 

@@ -9,6 +9,7 @@ from pbft.cluster_file import KEY_VALUE
 from pbft.core.config import MAX_REPLICAS
 from pbft.core.ids import MAX_GUESTS
 from pbft.core.quorum import faults
+from pbft.serving import service_of
 
 DEFAULT_PORT = 7400
 
@@ -65,7 +66,8 @@ def add_parser(subparsers: SubParsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files and say what was made."""
+    """Write the files and say what was made, where the service can be hosted."""
+    service_of(args.service)  # what replicas could not run is refused now
     cluster, identities = Cluster.create(
         args.replicas,
         args.clients,

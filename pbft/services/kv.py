@@ -15,6 +15,7 @@ from sortedcontainers import SortedList
 
 from pbft.core.errors import PbftError, ServiceError
 from pbft.core.service import Context, State
+from pbft.typed.nesting import SAID, too_deep
 
 MAX_KEY_BYTES = 1024
 MAX_VALUE_BYTES = 16 * 1024
@@ -82,9 +83,11 @@ def encode(operation: Operation) -> bytes:
 
 
 def _decoded(operation: bytes) -> Operation:
+    if too_deep(operation):
+        raise KeyValueError(f"not a key-value operation: {SAID}")
     try:
         return _operations.decode(operation)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise KeyValueError(f"not a key-value operation: {error}") from None
 
 

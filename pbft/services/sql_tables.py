@@ -112,6 +112,11 @@ class SqlTables:
 
     # -- a part -------------------------------------------------------------------------------
 
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """Its tables say themselves what is in them."""
+        return ()
+
     def open(self, name: str, state: State) -> None:
         """Build the database that `state` has."""
         self._prefix, self._state = prefix_of(b"q", name), state

@@ -1,14 +1,14 @@
 """Whether a service gives the same everywhere: its operations, executed by several processes that
 differ in what must not matter, and the first difference by name.
 
-The processes differ in their hash seed, locale, time zone, directory, process number and in when
-they run; and in one of them the state moves to a new object now and then, and once to a new
-process, as after a transfer or a restart, so that what is remembered outside the state is missed.
+The processes differ in what surrounds them (`pbft.testing.surroundings`) and in when they run; and
+in one of them the state moves to a new object now and then, and once to a new process, as after a
+transfer or a restart, so that what is remembered outside the state is missed.
 
     report = check("counter:Counter", operations=500)
     print(report.text if report else "the same everywhere")
 
-Each process is `python -m pbft.testing.determinism MODULE:CLASS DIR MOVES FIRST LAST`.
+Each process is `python -m pbft.testing.determinism MODULE:CLASS DIR NUMBER FIRST LAST`.
 """
 
 import json
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from pbft.core.errors import Refusal, ServiceError
 from pbft.core.service import Context
 from pbft.core.state.machine import PREFIX, Machine
 from pbft.crypto.trie import Snapshot, Trie
+from pbft.testing.surroundings import SURROUNDINGS, deeper, environment, pretend, surrounded
 from pbft.testing.suspects import suspects
 from pbft.testing.values import value_of
 from pbft.typed.hosting import Hosted
@@ -40,12 +42,8 @@ SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 SHOWN = 120
 TIMEOUT_SECONDS = 600.0
-SURROUNDINGS: tuple[dict[str, str], ...] = (
-    {"PYTHONHASHSEED": "1", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
-    {"PYTHONHASHSEED": "2", "LC_ALL": "C", "TZ": "Asia/Kolkata"},
-    {"PYTHONHASHSEED": "3", "LC_ALL": "C.UTF-8", "TZ": "America/St_Johns"},
-)
-"""Of each process; in the last one the state moves."""
+MOVING = len(SURROUNDINGS) - 1
+"""The process in which the state moves."""
 
 
 class Operation(msgspec.Struct, frozen=True, array_like=True):
@@ -107,7 +105,7 @@ def check(
     calls = made_up(service, operations, seed) if calls is None else calls
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / OPERATIONS).write_bytes(msgspec.msgpack.encode(calls))
-        said = [_life(runs, Path(scratch), number, len(calls)) for number in range(3)]
+        said = [_life(runs, Path(scratch), number, len(calls)) for number in range(MOVING + 1)]
     for number, lines in enumerate(zip(*said, strict=True)):
         if any(line != lines[0] for line in lines):
             other = next(line for line in lines if line != lines[0])
@@ -118,22 +116,20 @@ def check(
 def _life(runs: str, directory: Path, number: int, count: int) -> list[str]:
     """What is said of every operation in one of the surroundings; in the last, by two processes,
     one after the other."""
-    if number < len(SURROUNDINGS) - 1:
-        return _process(runs, directory, number, False, 0, count)
+    if number != MOVING:
+        return _process(runs, directory, number, 0, count)
     half = count // 2
-    first = _process(runs, directory, number, True, 0, half)
-    return first + _process(runs, directory, number, True, half, count)
+    first = _process(runs, directory, number, 0, half)
+    return first + _process(runs, directory, number, half, count)
 
 
-def _process(
-    runs: str, directory: Path, number: int, moves: bool, first: int, last: int
-) -> list[str]:
+def _process(runs: str, directory: Path, number: int, first: int, last: int) -> list[str]:
     command = [sys.executable, "-m", "pbft.testing.determinism", runs, str(directory)]
-    command += [str(int(moves)), str(first), str(last)]
+    command += [str(number), str(first), str(last)]
     paths = os.pathsep.join([os.getcwd(), *filter(None, sys.path)])
-    environment = os.environ | SURROUNDINGS[number] | {"PYTHONPATH": paths}
+    around = os.environ | environment(number) | {"PYTHONPATH": paths}
     done = subprocess.run(
-        command, capture_output=True, text=True, env=environment, timeout=TIMEOUT_SECONDS
+        command, capture_output=True, text=True, env=around, timeout=TIMEOUT_SECONDS
     )
     said = done.stdout.splitlines()
     if done.returncode or len(said) < last - first:
@@ -166,19 +162,21 @@ def _report(
 
 
 def _execute(
-    runs: str, calls: list[Operation], state: Snapshot, *, moves: bool, first: int
+    service: type, calls: list[Operation], state: Snapshot, directory: Path, number: int, first: int
 ) -> Snapshot:
-    """Execute `calls`, the `first` of which has that number; the state in the end."""
-    service = imported(runs)
+    """Execute `calls`, the `first` of which has that number, in the process with this `number`; the
+    state in the end."""
     machine, before = Machine(Hosted(service())), state
     machine.install(before)
-    for number, call in enumerate(calls, first):
-        if moves and number % MOVE_EVERY == 0:
+    for place, call in enumerate(calls, first):
+        if number == MOVING and place % MOVE_EVERY == 0:
             machine = Machine(Hosted(service()))
             machine.install(before)
-        context = Context(f"client-{number % 2}", number + 1, START + number * SECOND, number)
+        context = Context(f"client-{place % 2}", place + 1, START + place * SECOND, place)
+        run = partial(machine.execute, call.data, context)
         try:
-            result = repr(machine.execute(call.data, context))
+            with surrounded(number, directory):
+                result = repr(deeper(number, run))
         except Refusal as refusal:
             result = str(refusal)
         except BaseException as error:  # what escapes ends a replica, which is not judged here
@@ -203,7 +201,8 @@ def _changed(before: Snapshot, after: Snapshot) -> dict[str, str | None]:
 
 def main(arguments: list[str]) -> int:
     """Execute some of the operations in a directory, a line for each."""
-    runs, directory, moves, first, last = arguments
+    runs, directory, number, first, last = arguments
+    pretend(int(number))
     calls = msgspec.msgpack.decode(
         (Path(directory) / OPERATIONS).read_bytes(), type=list[Operation]
     )
@@ -211,7 +210,8 @@ def main(arguments: list[str]) -> int:
     if int(first):
         tree.update(msgspec.msgpack.decode(kept.read_bytes(), type=dict[bytes, bytes | None]))
     some = calls[int(first) : int(last)]
-    state = _execute(runs, some, tree.freeze(), moves=moves == "1", first=int(first))
+    service, scratch = imported(runs), Path(directory)
+    state = _execute(service, some, tree.freeze(), scratch, int(number), int(first))
     kept.write_bytes(msgspec.msgpack.encode(dict(state.items())))
     return 0
 

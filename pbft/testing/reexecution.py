@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from pbft.core.state.machine import Machine
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.turn import Turn
 from pbft.crypto.trie import Snapshot, Trie
-from pbft.testing.determinism import SURROUNDINGS, TIMEOUT_SECONDS, imported
+from pbft.testing.determinism import TIMEOUT_SECONDS, imported
+from pbft.testing.surroundings import SURROUNDINGS, deeper, environment, pretend, surrounded
 from pbft.typed.hosting import Hosted, hosted
 from pbft.typed.keys import told
 from pbft.typed.methods import parse_operation
@@ -79,7 +81,7 @@ class Life(Struct, frozen=True):
 
 def surroundings(number: int) -> dict[str, str]:
     """Of the process with this number, from 0."""
-    return SURROUNDINGS[number % len(SURROUNDINGS)] | {"PYTHONHASHSEED": str(number + 1)}
+    return environment(number) | {"PYTHONHASHSEED": str(number + 1)}
 
 
 def lives(directory: Path, span: Span, scratch: Path) -> Iterator[Life]:
@@ -221,13 +223,14 @@ def main(arguments: Sequence[str]) -> int:
     directory, scratch, number = arguments
     cluster = Cluster.load(directory)
     span = msgspec.msgpack.decode((Path(scratch) / SPAN).read_bytes(), type=Span)
-    renewed = int(number) % len(SURROUNDINGS) == len(SURROUNDINGS) - 1
-    final = _execute(cluster, span, renewed=renewed)
+    pretend(int(number))
+    final = _execute(cluster, span, Path(scratch), int(number))
     (Path(scratch) / f"state-{number}").write_bytes(msgspec.msgpack.encode(dict(final.items())))
     return 0
 
 
-def _execute(cluster: Cluster, span: Span, *, renewed: bool) -> Snapshot:
+def _execute(cluster: Cluster, span: Span, scratch: Path, number: int) -> Snapshot:
+    renewed = number % len(SURROUNDINGS) == len(SURROUNDINGS) - 1
     service: Any = imported(span.service)
     judge = cluster.judge()
     ingress = Ingress(cluster.config, judge)
@@ -246,7 +249,9 @@ def _execute(cluster: Cluster, span: Span, *, renewed: bool) -> Snapshot:
             body = ingress.stored_body(each.batch, each.large)
         except DropError as error:
             raise ServiceError(f"the batch at {each.sequence} is damaged: {error}") from None
-        execution.run(state, Turn(Instant(0, 0), ()), each.sequence, body)
+        run = partial(execution.run, state, Turn(Instant(0, 0), ()), each.sequence, body)
+        with surrounded(number, scratch):
+            deeper(number, run)
         if renewed:
             state = begun(each.sequence, execution.freeze(state))
     return execution.freeze(state)

@@ -9,11 +9,18 @@ from pbft.typed.methods import methods_of
 ADVICE: dict[str, str] = {
     "time": "the clock: take a Context and use context.time, which is agreed",
     "datetime": "the clock: take a Context and use context.time, which is agreed",
+    "date": "the clock: take a Context and use context.time, which is agreed",
     "random": "random numbers: take a Context and use random.Random(context.seed)",
     "secrets": "random numbers: take a Context and use context.seed, or let the client choose",
     "uuid": "a random name: derive it from context.seed, or let the client choose it",
     "locale": "the locale, which every host sets for itself",
     "os": "the process and its host: they are no part of the state",
+    "getpass": "the process and its host: they are no part of the state",
+    "Path": "files and directories: they are no part of the state",
+    "open": "files and directories: they are no part of the state",
+    "gc": "when memory is tidied up, which nobody agrees on",
+    "weakref": "when memory is tidied up, which nobody agrees on",
+    "RecursionError": "how deep calls may go, which differs: count the steps yourself",
     "platform": "the host: it is no part of the state",
     "socket": "the network: only the state and the arguments may matter",
     "threading": "threads: their order is not agreed",
@@ -52,8 +59,10 @@ def _kind(node: ast.AST) -> str | None:
             value=ast.Attribute(attr="__class__") | ast.Call(func=ast.Name(id="type"))
         ):
             return "class"
-        case ast.Call(func=ast.Name(id="hash" | "id" | "set" | "float" as name)):
+        case ast.Call(func=ast.Name(id="hash" | "id" | "set" | "float" | "open" as name)):
             return name
+        case ast.ExceptHandler(type=ast.Name(id="RecursionError")):
+            return "RecursionError"
         case ast.Call(func=ast.Name(id="uuid4" | "uuid1")):
             return "uuid"
         case ast.Set() | ast.SetComp():

@@ -8,23 +8,27 @@ After every call an attribute is what a restart would read: 3 set to a float is 
 attributes share a list. So a replica that was restarted goes on as the others do.
 """
 
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from types import MemberDescriptorType
-from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.core.service import State
+from pbft.typed.counting import Counted
+from pbft.typed.methods import hints_of
 from pbft.typed.parts import Part
 from pbft.typed.values import Codec
 
 PREFIX = b"a"
 MAX_BYTES = 1024 * 1024
-MUTABLE = (list, dict, set, bytearray, Part)
+MUTABLE = (list, dict, set, bytearray, deque, Iterator, Part)
 PLAIN = (int, str, bytes, bool, float)
 
 
 class Since:
-    """`total: Annotated[int, Since(2)]`: an attribute that version 2 of a service brought. Until
-    that version is active it is not a part of the state."""
+    """`total: Annotated[int, Since(2)]`: an attribute that version 2 of a service brought, a `Map`
+    as well. Until that version is active it is not a part of the state."""
 
     def __init__(self, version: int) -> None:
         self.version = version
@@ -34,20 +38,32 @@ class Attributes:
     """Those of `target`, an object of a user's class, which has been initialised."""
 
     def __init__(self, target: object) -> None:
-        hints = get_type_hints(type(target), include_extras=True)
+        hints = hints_of(type(target), type(target).__name__)
         _judge_class(target, hints)
         self._target = target
-        self._values: dict[str, Any] = target.__dict__
         self.parts = {name: each for name, each in self._values.items() if isinstance(each, Part)}
+        _judge_parts(type(target).__name__, self.parts)
         plain = [name for name in self._values if name not in self.parts]
         self._codecs = {
             name: _codec(type(target), name, hints, self._values[name]) for name in plain
         }
-        self._since = {name: _since(hints.get(name)) for name in plain}
+        self.since = {name: _since(hints.get(name)) for name in self._values}
+        self._later: dict[str, Counted] = {}
         self._kept: dict[str, bytes] = {}
         self._initial = {name: self._read(name)[0] for name in plain}
         self._kept.update(self._initial)
         self._state: State
+
+    def kinds(self, version: int) -> dict[str, tuple[Any, ...]]:
+        """The types of what is in the state of a version, by name."""
+        plain: dict[str, tuple[Any, ...]] = {n: (each.kind,) for n, each in self._codecs.items()}
+        found = plain | {name: each.kinds for name, each in self.parts.items()}
+        return {name: kinds for name, kinds in found.items() if self.since[name] <= version}
+
+    @property
+    def _values(self) -> dict[str, Any]:
+        """As it is by now: a command may set another `__dict__`."""
+        return self._target.__dict__
 
     def open(self, state: State) -> None:
         """Take the values from `state`. Raises `InvalidArgumentsError` where it has others."""
@@ -56,8 +72,9 @@ class Attributes:
             data = state.get(PREFIX + name.encode())
             self._kept[name] = initial if data is None else data
         self._reload()
+        self._later = {name: Counted(state) for name in self.parts if self.since[name] > 1}
         for name, each in self.parts.items():
-            each.open(name, state)
+            each.open(name, self._later.get(name, state))
 
     def flush(self, version: int) -> None:
         """Write what changed. Raises `ServiceError` where the state may not be like this, and what
@@ -75,6 +92,7 @@ class Attributes:
                     " in the state: change the one that __init__ made"
                 )
             each.flush()
+        self._judge_versions((name for name, each in self._later.items() if each.writes), version)
         read = {name: self._read(name) for name in self._codecs}
         changed = {name: data for name, (data, _) in read.items() if data != self._kept[name]}
         if changed:
@@ -86,6 +104,7 @@ class Attributes:
 
     def undo(self) -> None:
         """Everything as `flush` or `open` left it last; parts, as the state is by now."""
+        self._forget_writes()
         for name in self._values.keys() - self._codecs.keys() - self.parts.keys():
             del self._values[name]
         for name, each in self.parts.items():
@@ -95,6 +114,7 @@ class Attributes:
 
     def settle(self) -> None:
         """The command has taken effect."""
+        self._forget_writes()
         for each in self.parts.values():
             each.settle()
 
@@ -113,19 +133,27 @@ class Attributes:
 
     def _judge(self, changed: dict[str, bytes], version: int) -> None:
         """Raises `ServiceError` where the state may not be like this."""
-        for name in changed:
-            if self._since[name] > version:
-                raise ServiceError(
-                    f"{name} is in the state from version {self._since[name]} on, and version"
-                    f" {version} is active: change it in methods of that version alone"
-                )
-        sizes = {name: len(data) for name, data in (self._kept | changed).items()}
+        self._judge_versions(changed, version)
+        held = self._kept | changed  # what a later version brings, other replicas do not count
+        sizes = {name: len(data) for name, data in held.items() if self.since[name] <= version}
         if sum(sizes.values()) > MAX_BYTES:
             largest = max(sizes, key=lambda name: sizes[name])
             raise ServiceError(
                 f"the attributes hold more than {MAX_BYTES} bytes, most of them {largest}: make"
                 f" that a pbft.Map, which has no such limit"
             )
+
+    def _judge_versions(self, changed: Iterable[str], version: int) -> None:
+        for name in changed:
+            if self.since[name] > version:
+                raise ServiceError(
+                    f"{name} is in the state from version {self.since[name]} on, and version"
+                    f" {version} is active: change it in methods of that version alone"
+                )
+
+    def _forget_writes(self) -> None:
+        for each in self._later.values():
+            each.writes = 0
 
     def _reload(self) -> None:
         for name, codec in self._codecs.items():
@@ -136,8 +164,9 @@ class Attributes:
         that value gives the same bytes."""
         codec = self._codecs[name]
         try:
-            data, value = codec.round_trip(self._values[name], name)
-            if data != self._kept.get(name):
+            known = self._kept.get(name, b"")
+            data, value = codec.round_trip(self._values[name], name, known)
+            if data != known:
                 data, value = codec.round_trip(value, name)
             return data, value
         except InvalidArgumentsError as error:
@@ -176,6 +205,16 @@ def _judge_class(target: object, hints: dict[str, Any]) -> None:
             f"{name} keeps attributes in slots, which are not in the state: make it a plain class,"
             " without __slots__ or slots=True and not a msgspec.Struct"
         )
+
+
+def _judge_parts(name: str, parts: Mapping[str, Part]) -> None:
+    """Raises `ServiceError` where one object is two parts: it has one place in the state."""
+    names: dict[int, str] = {}
+    for each, part in parts.items():
+        other = names.setdefault(id(part), each)
+        if other != each:
+            kind = type(part).__name__
+            raise ServiceError(f"{name}.{other} and {name}.{each} are the same {kind}: make two")
 
 
 def _since(hint: Any) -> int:

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from pbft.core.errors import InvalidArgumentsError, ServiceError
+from pbft.core.errors import ServiceError
 from pbft.core.service import Context, State
+from pbft.typed.values import Codec, encode
 
 EVENTS = "pbft.events"
 """The query: the number of the last event known, and of how many the next are wanted."""
@@ -57,18 +58,15 @@ class Log:
         """Raises `InvalidArgumentsError` and `ServiceError`."""
         meta = self._meta
         event = Event(meta.following, context.sequence, context.time, topic, value)
-        try:
-            data = _encode(event)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise InvalidArgumentsError(f"an event of {topic}: {error}") from None
+        data = _event.encode(event, f"an event of {topic!r}")  # it can be read by all who listen
         if len(data) > MAX_EVENT_BYTES:
-            raise ServiceError(f"an event of {topic} has more than {MAX_EVENT_BYTES} bytes")
+            raise ServiceError(f"an event of {topic!r} has more than {MAX_EVENT_BYTES} bytes")
         self._state.put(_key(meta.following), data)
         first, following, size = meta.first, meta.following + 1, meta.size + len(data)
         while following - first > MAX_EVENTS or size > MAX_BYTES:
             size -= len(self._state.delete(_key(first)) or b"")
             first += 1
-        self._state.put(META, _encode(_Meta(first, following, size)))
+        self._state.put(META, encode(_Meta(first, following, size)))
 
     def page(self, after: int, most: int) -> Page:
         """Those numbered above `after`, as many as there is room for."""
@@ -80,7 +78,7 @@ class Log:
             size += len(data)
             if len(events) >= most or size > PAGE_BYTES:
                 break
-            events.append(_event.decode(data))
+            events.append(_event.decode(data, "an event"))
         return Page(meta.first, events)
 
     def before(self, sequence: int) -> int:
@@ -89,7 +87,8 @@ class Log:
         low, high = meta.first, meta.following
         while low < high:
             middle = (low + high) // 2
-            if _event.decode(self._state.get(_key(middle)) or b"").sequence < sequence:
+            event = _event.decode(self._state.get(_key(middle)) or b"", "an event")
+            if event.sequence < sequence:
                 low = middle + 1
             else:
                 high = middle
@@ -124,6 +123,5 @@ def _key(number: int) -> bytes:
     return PREFIX + number.to_bytes(8, "big")
 
 
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
-_event = msgspec.msgpack.Decoder(Event)
+_event = Codec(Event)
 _meta = msgspec.msgpack.Decoder(_Meta)

@@ -10,57 +10,26 @@ like any other, makes the new version active at one place in the order.
 """
 
 import copy
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from pbft.core.errors import HaltError, ServiceError, UnknownCommandError
+from pbft.core.errors import HaltError, Refusal, ServiceError, UnknownCommandError
 from pbft.core.service import Context, Service, State
+from pbft.typed import shapes
 from pbft.typed.attributes import Attributes
+from pbft.typed.counting import Counted
 from pbft.typed.events import EVENTS, Listening, Log, current
-from pbft.typed.methods import Method, executing, methods_of, parse_operation
+from pbft.typed.methods import UPGRADE, Method, executing, methods_of, parse_operation
 from pbft.typed.refusals import refusal
+from pbft.typed.rules import judge_names, judge_versions, newest
 
 VERSION = b"v"
 """Where the state has the active version; 1 where there is none."""
-UPGRADE = "pbft.upgrade"
+OUTSIDE = Context("", 0, 0)
+"""Of a query outside the order; no method sees it."""
 MAX_STATE_BYTES = 2 * 1024 * 1024 * 1024
 """Keys and values together."""
-
-
-class Counted:
-    """A `State` that counts what is written to it, and what was tried: a query may do neither."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self.writes = 0
-
-    def __len__(self) -> int:
-        return len(self._state)
-
-    @property
-    def size_bytes(self) -> int:
-        """Of all keys and values."""
-        return self._state.size_bytes
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value, or none where there is none."""
-        return self._state.get(key)
-
-    def put(self, key: bytes, value: bytes) -> bytes | None:
-        """Set a value; what it replaced."""
-        self.writes += 1
-        return self._state.put(key, value)
-
-    def delete(self, key: bytes) -> bytes | None:
-        """Remove a key; what it held."""
-        self.writes += 1
-        return self._state.delete(key)
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All entries."""
-        return self._state.items()
 
 
 class Hosted:
@@ -70,11 +39,10 @@ class Hosted:
     def __init__(self, target: object) -> None:
         self._target = target
         self._methods = methods_of(type(target))
-        if not self._methods:
-            text = "has no @command and no @query: decorate its methods"
-            raise ServiceError(f"{type(target).__name__} {text}")
-        self._newest = int(getattr(target, "version", 1))
+        judge_names(type(target), self._methods)
+        self._newest = newest(target)
         self._attributes = Attributes(target)
+        judge_versions(target, self._methods, self._attributes.since)
         self._state: State
         self._counted: Counted
 
@@ -87,9 +55,13 @@ class Hosted:
         return second
 
     def open(self, state: State) -> None:
-        """Go on from `state`. Raises `HaltError` where newer code wrote it."""
+        """Go on from `state`. Raises `HaltError` where newer code wrote it, or the active version
+        has other types there."""
         self._state = state
         self._known(self.active)
+        bound = state.get(shapes.KEY)
+        if bound is not None:
+            shapes.judge(bound, self._shapes(self.active), self.active)
         self._counted = Counted(state)
         self._attributes.open(self._counted)
 
@@ -97,6 +69,11 @@ class Hosted:
     def target(self) -> object:
         """The object itself, to be looked at."""
         return self._target
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All that it answers to, in any of its versions."""
+        return frozenset((*self._methods, EVENTS, UPGRADE))
 
     @property
     def active(self) -> int:
@@ -110,6 +87,8 @@ class Hosted:
         try:
             result = self._execute(operation, context)
             self._attributes.flush(self.active)
+            if self._state.get(shapes.KEY) is None:
+                self._bind(self.active)
             if self._state.size_bytes > max(before, MAX_STATE_BYTES):
                 raise ServiceError(f"the state has {MAX_STATE_BYTES} bytes: remove something")
         except (HaltError, KeyboardInterrupt):
@@ -117,40 +96,48 @@ class Hosted:
         except MemoryError as error:
             text = f"a command has found no memory at this replica ({error})"
             raise HaltError(f"{text}: start it again, with more") from error
-        except (
-            RecursionError
-        ) as error:  # where exactly it was too deep differs, and so does its text
-            self._attributes.undo()
-            raise refusal(RecursionError("the command goes too deep")) from error
         except BaseException as error:  # `sys.exit()` in a command would end every replica
-            self._attributes.undo()
-            raise refusal(error) from error
+            raise self._undone(error) from error
         self._attributes.settle()
         return result
 
     def query(self, operation: bytes) -> bytes:
         """Raises `Refusal`: also for a command, which has to be ordered."""
+        listening = current.set(Listening(Log(self._counted), OUTSIDE))
         try:
-            name, packed = parse_operation(operation)
-            if name == EVENTS:
-                return self._events(packed)
-            method = self._method(name)
-            if method.kind != "query":
-                raise ServiceError(f"{name} is a command: it has to be ordered")
-            return self._run(method, packed)
-        except Exception as error:
-            self._attributes.undo()
-            raise refusal(error) from error
+            return self._query(operation)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # as in `execute`
+            raise self._undone(error) from error
+        finally:
+            current.reset(listening)
+
+    def _query(self, operation: bytes) -> bytes:
+        name, packed = parse_operation(operation)
+        if name == EVENTS:
+            return self._events(packed)
+        method = self._method(name)
+        if method.kind != "query":
+            raise ServiceError(f"{name} is a command: it has to be ordered")
+        return self._run(method, packed)
+
+    def _undone(self, error: BaseException) -> Refusal:
+        """What the caller is told, and nothing else is left of the call."""
+        self._attributes.undo()
+        if isinstance(error, RecursionError):  # where exactly it was too deep differs
+            return refusal(RecursionError("the command goes too deep"))
+        return refusal(error)
 
     def _execute(self, operation: bytes, context: Context) -> bytes:
         name, packed = parse_operation(operation)
-        if name == UPGRADE:
-            return self._upgrade(packed)
         if name == EVENTS:
             return self._events(packed)
         listening = current.set(Listening(Log(self._counted), context))
         try:
             with executing(context):
+                if name == UPGRADE:
+                    return self._upgrade(packed)
                 return self._run(self._method(name), packed)
         finally:
             current.reset(listening)
@@ -186,9 +173,23 @@ class Hosted:
         self._known(version)
         migrate = getattr(self._target, "migrate", None)
         self._state.put(VERSION, version.to_bytes(8, "big"))
+        self._bind(version)
         if callable(migrate):
             migrate(version)
         return msgspec.msgpack.encode(version)
+
+    def _bind(self, version: int) -> None:
+        self._state.put(shapes.KEY, shapes.encode(self._shapes(version)))
+
+    def _shapes(self, version: int) -> shapes.Shapes:
+        """What the code has of a version, by name."""
+        held = self._attributes.kinds(version).items()
+        found = {f"self.{name}": shapes.digest(kinds) for name, kinds in held}
+        for name, versions in self._methods.items():
+            current = next((each for each in versions if each.since <= version), None)
+            if current is not None:
+                found[name] = shapes.digest(current.kinds, (current.kind, current.defaults))
+        return found
 
     def _known(self, version: int) -> None:
         if version > self._newest:
@@ -200,7 +201,7 @@ class Hosted:
 
 def hosted(service: Any) -> Service:
     """`service` itself where it speaks bytes, or what hosts it."""
-    if callable(getattr(service, "execute", None)) and callable(getattr(service, "open", None)):
-        low: Service = service
-        return low
+    low = all(callable(getattr(service, name, None)) for name in ("execute", "open"))
+    if low and not methods_of(type(service)):
+        return cast(Service, service)
     return Hosted(service)

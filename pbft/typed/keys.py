@@ -19,4 +19,6 @@ def told(key: bytes) -> str:
             return f"self.{name}[...]"
     if kind == b"e":
         return f"event {int.from_bytes(rest, 'big')}"
-    return {b"E": "the count of events", b"v": "the active version"}.get(kind, key.hex())
+    return {b"E": "the count of events", b"v": "the active version", b"s": "its types"}.get(
+        kind, key.hex()
+    )

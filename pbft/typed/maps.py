@@ -10,7 +10,7 @@ Iteration is in the order of the keys. What is read is a copy: to change an entr
 
 from collections.abc import Iterator, MutableMapping
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sortedcontainers import SortedList
 
@@ -115,6 +115,11 @@ class Map(MutableMapping[K, V], Generic[K, V]):
         return [(key, self[key]) for key in islice(self.span(start, stop), limit)]
 
     # -- what its host uses -------------------------------------------------------------------
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The types of keys and values."""
+        return self._key.kind, self._value.kind
 
     def open(self, name: str, state: State) -> None:
         """The entries are those in `state` under `name`."""

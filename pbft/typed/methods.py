@@ -30,6 +30,7 @@ from typing import (
     ParamSpec,
     TypeAlias,
     TypeVar,
+    get_args,
     get_type_hints,
     overload,
 )
@@ -38,6 +39,7 @@ import msgspec
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.core.service import Context
+from pbft.typed.nesting import SAID, too_deep
 from pbft.typed.values import Codec
 
 if TYPE_CHECKING:
@@ -50,7 +52,20 @@ Kind: TypeAlias = Literal["command", "query"]
 
 RESERVED = "pbft."
 """How the names of what every service understands begin."""
+UPGRADE = "pbft.upgrade"
+"""The operation that makes the next version active."""
 MAX_NAME = 64
+SHARED = (list, dict, set, bytearray)
+"""Defaults that one call can change for the next."""
+
+NO_METHOD = "is no method of an object: give it self, and no @staticmethod or @classmethod"
+UNSENT = {
+    inspect.Parameter.KEYWORD_ONLY: "{0} is keyword-only: remove the * before it, callers may go on"
+    " naming it",
+    inspect.Parameter.VAR_POSITIONAL: "*{0} cannot be sent: take a list",
+    inspect.Parameter.VAR_KEYWORD: "**{0} cannot be sent: take a dict",
+}
+"""What to do about kinds of parameters that have no place in a list of arguments."""
 
 _context: ContextVar[Context] = ContextVar("context")
 
@@ -70,6 +85,13 @@ class Method(Generic[P, R]):
         self.__name__ = function.__name__
         if inspect.iscoroutinefunction(function):
             raise ServiceError(f"{self.__name__} is async: what executes may wait for nothing")
+        if (
+            isinstance(function, staticmethod | classmethod)
+            or not inspect.signature(function).parameters
+        ):
+            raise ServiceError(f"{self.__name__} {NO_METHOD}")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ServiceError(f"{self.__name__} is a generator: return a list")
         if self.name.startswith(RESERVED) or not 0 < len(self.name) <= MAX_NAME:
             raise ServiceError(f"{self.name!r} cannot be the name of a {kind}")
 
@@ -104,6 +126,15 @@ class Method(Generic[P, R]):
             raise ServiceError(text) from None
         return self.function(instance, context, *args, **kwargs)
 
+    def judge(self) -> None:
+        """Raises `ServiceError` for what could not be called, or not by all alike."""
+        _ = self._codecs, self.result
+        if self.kind == "query" and self._takes_context:
+            raise ServiceError(
+                f"{self.__name__} is a query, which may be answered outside the order, where there"
+                " is no Context: make it a command"
+            )
+
     # -- on the wire --------------------------------------------------------------------------
 
     def pack(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
@@ -118,14 +149,13 @@ class Method(Generic[P, R]):
     def unpack(self, packed: Sequence[bytes]) -> tuple[Any, ...]:
         """The arguments of a call, defaults in place of those missing. Raises
         `InvalidArgumentsError`."""
-        parameters = list(self.signature.parameters.values())
-        missing = parameters[len(packed) :]
-        if len(packed) > len(parameters) or any(p.default is p.empty for p in missing):
-            text = f"{self.name} takes {len(parameters)} arguments and was given {len(packed)}"
+        codecs, missing = self._codecs.items(), len(self._codecs) - len(packed)
+        if not 0 <= missing <= len(self.defaults):
+            text = f"{self.name} takes {len(codecs)} arguments and was given {len(packed)}"
             raise InvalidArgumentsError(text)
-        given = zip(self._codecs.items(), packed, strict=False)
-        values = [codec.decode(data, f"{self.name}: {name}") for (name, codec), data in given]
-        return (*values, *(p.default for p in missing))
+        defaults = self.defaults[len(self.defaults) - missing :]
+        given = zip(codecs, (*packed, *defaults), strict=True)
+        return tuple(codec.decode(data, f"{self.name}: {name}") for (name, codec), data in given)
 
     @cached_property
     def result(self) -> Codec:
@@ -137,8 +167,8 @@ class Method(Generic[P, R]):
         """As callers see it. Raises `ServiceError` for parameters that cannot be sent."""
         parameters = list(inspect.signature(self.function).parameters.values())[1:]
         for each in parameters:
-            if each.kind not in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD):
-                text = f"{self.__name__}: {each} cannot be sent: make it positional"
+            if each.kind in UNSENT:
+                text = f"{self.__name__}: {UNSENT[each.kind].format(each.name)}"
                 raise ServiceError(text)
         return inspect.Signature(parameters[1:] if self._takes_context else parameters)
 
@@ -147,9 +177,21 @@ class Method(Generic[P, R]):
         """The annotations of what callers give, by name."""
         return {name: self._hints[name] for name in self._codecs}
 
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The types of what it takes and gives."""
+        return (*self.parameters.values(), self.result.kind)
+
+    @cached_property
+    def defaults(self) -> list[bytes]:
+        """What is taken for those that a caller leaves out, who must leave out the last."""
+        parameters = self.signature.parameters.values()
+        given = [each for each in parameters if each.default is not each.empty]
+        return [self._codecs[each.name].encode(each.default, each.name) for each in given]
+
     @cached_property
     def _hints(self) -> dict[str, Any]:
-        return get_type_hints(self.function, include_extras=True)
+        return hints_of(self.function, self.__name__)
 
     @cached_property
     def _takes_context(self) -> bool:
@@ -162,7 +204,50 @@ class Method(Generic[P, R]):
         untyped = [name for name in names if name not in self._hints]
         if untyped:
             raise ServiceError(f"{self.__name__}: annotate {untyped[0]}, so that it can be checked")
-        return {name: Codec(self._hints[name]) for name in names}
+        for each in names:
+            if _mentions(self._hints[each], Context):
+                raise ServiceError(
+                    f"{self.__name__}: {each} is a Context, which clients must not say: make it the"
+                    " first parameter, of the type Context alone"
+                )
+        codecs = {name: Codec(self._hints[name]) for name in names}
+        for codec in codecs.values():
+            if codec.made is not None:
+                raise ServiceError(
+                    f"{self.__name__}: who leaves out {codec.made} has each replica make its own:"
+                    " give it a plain default, or none"
+                )
+        for name, parameter in names.items():
+            if parameter.default is not parameter.empty:
+                self._judge_default(codecs[name], name, parameter.default)
+        return codecs
+
+    def _judge_default(self, codec: Codec, name: str, default: object) -> None:
+        if isinstance(default, SHARED):
+            raise ServiceError(
+                f"{self.__name__}: {name} is one {type(default).__name__} for all calls, and keeps"
+                " what they put in until the replica stops: make its default None or a tuple"
+            )
+        try:
+            codec.encode(default, name)
+        except InvalidArgumentsError as error:
+            text = f"{self.__name__}: the default of {name} does not fit its type: {error}"
+            raise ServiceError(text) from None
+
+
+def hints_of(thing: Any, name: str) -> dict[str, Any]:
+    """The annotations of a class or a function. Raises `ServiceError` where one is unknown."""
+    try:
+        return get_type_hints(thing, include_extras=True)
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise ServiceError(
+            f"{name}: {error}: import it where Python runs it, not under TYPE_CHECKING or in a"
+            " function"
+        ) from None
+
+
+def _mentions(hint: Any, kind: type) -> bool:
+    return hint is kind or any(_mentions(each, kind) for each in get_args(hint))
 
 
 def operation(name: str, packed: Sequence[bytes]) -> bytes:
@@ -172,9 +257,11 @@ def operation(name: str, packed: Sequence[bytes]) -> bytes:
 
 def parse_operation(data: bytes) -> tuple[str, list[bytes]]:
     """The name and the packed arguments of a call. Raises `InvalidArgumentsError`."""
+    if too_deep(data):
+        raise InvalidArgumentsError(f"not a call: {SAID}")
     try:
         name, packed = _operation.decode(data)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidArgumentsError(f"not a call: {error}") from None
     return name, [bytes(each) for each in packed]
 
@@ -251,5 +338,5 @@ def methods_of(service: type) -> dict[str, list[Method[..., Any]]]:
         if len({method.since for method in each}) < len(each):
             raise ServiceError(f"{service.__name__} has {name} twice in one version: set `since`")
         for method in each:
-            _ = method._codecs, method.result
+            method.judge()
     return found

@@ -1,6 +1,6 @@
 """What a service may have among its attributes that keeps itself in the replicated state."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from pbft.core.service import State
 
@@ -8,6 +8,10 @@ from pbft.core.service import State
 @runtime_checkable
 class Part(Protocol):
     """Its host calls these; a `Map` is a part, and so are SQL tables."""
+
+    @property
+    def kinds(self) -> tuple[Any, ...]:
+        """The types of what it holds."""
 
     def open(self, name: str, state: State) -> None:
         """Be what `state` has under `name` (made by `prefix_of`), from now on."""

@@ -9,12 +9,12 @@ not have the new one stops, so that is for whom the file names with it.
 """
 
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 
-from pbft.core.errors import NotPermittedError
+from pbft.core.errors import ConfigurationError, NotPermittedError
 from pbft.core.ids import ClientId, admitter
 from pbft.core.service import Context
-from pbft.typed.hosting import UPGRADE
-from pbft.typed.methods import parse_operation
+from pbft.typed.methods import UPGRADE, parse_operation
 from pbft.typed.refusals import refusal
 
 ANYTHING = "*"
@@ -68,3 +68,16 @@ class Permissions:
 def covers(may: Collection[str], name: str) -> bool:
     """Whether who may call `may` may call `name`."""
     return name in may or (ANYTHING in may and name != UPGRADE)
+
+
+def judge_names(permitted: Mapping[ClientId, Collection[str]], names: Collection[str]) -> None:
+    """Whether the service has what its clients may call; `names`: all that it answers to. Raises
+    `ConfigurationError`: a misspelt name would lock a client out without a word."""
+    for client, may in sorted(permitted.items()):
+        for name in sorted({*may} - {*names, ANYTHING}):
+            close = get_close_matches(name, names, 1)
+            advice = f"did you mean {close[0]}? It has" if close else "it has"
+            raise ConfigurationError(
+                f"may of {client} names {name}, which the service does not have: {advice}"
+                f" {', '.join(sorted(names))}"
+            )

@@ -19,8 +19,7 @@ import msgspec
 
 from pbft.core.errors import InvalidArgumentsError, PbftError, RejectedError, ServiceError
 from pbft.receipts import Receipt
-from pbft.typed.hosting import UPGRADE
-from pbft.typed.methods import Method, operation
+from pbft.typed.methods import UPGRADE, Method, operation
 from pbft.typed.refusals import restored
 
 Consistency: TypeAlias = Literal["linearizable", "ordered", "stale"]

@@ -12,6 +12,8 @@ import msgspec
 
 from pbft.core import errors
 from pbft.core.errors import ApplicationError, PbftError, Refusal, RejectedError
+from pbft.core.protocol.execution import MAX_REFUSAL_BYTES
+from pbft.typed.values import UNWRITABLE, ordered
 
 TRAVELLING = frozenset(
     {
@@ -23,34 +25,51 @@ TRAVELLING = frozenset(
 """Python's own exceptions that are raised again as what they were."""
 ARGS = "args"
 """Beside the fields: no field has this name, since every exception has it already."""
-
-
-UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError)
+SHORTER = (None, 150, 40)
+"""To how many characters each argument and field is cut, where all of them are too long."""
 
 
 def refusal(error: BaseException) -> Refusal:
     """What the core hands to the client in place of `error`: its arguments, and those of its fields
-    that JSON has."""
-    try:
-        args = _json(list(error.args))
-    except UNWRITABLE:
-        args = _json([str(error)])
-    written = [(name, _field(value)) for name, value in vars(error).items() if _plain(name)]
-    fields = [f"{_json(name)}: {value}" for name, value in written if value is not None]
-    said = f"{{{', '.join([*fields, f'{_json(ARGS)}: {args}'])}}}" if fields else args
-    return Refusal(f"{type(error).__name__}: {said}")
+    that JSON has. Never its own text: that of an object tells an address."""
+    for most in SHORTER:
+        text = f"{type(error).__name__}: {_said(error, most)}"
+        if len(text.encode("utf-8", "replace")) <= MAX_REFUSAL_BYTES:
+            return Refusal(text)
+    return Refusal(f"{type(error).__name__}: []")
 
 
-def _field(value: object) -> str | None:
+def _said(error: BaseException, most: int | None) -> str:
+    args = f"[{','.join(_argument(each, most) for each in error.args)}]"
+    written = [(name, _json(value)) for name, value in vars(error).items() if _plain(name)]
+    kept = [(name, value) for name, value in written if value is not None]
+    fields = [f"{_json(name)}: {value}" for name, value in kept if not _long(value, most)]
+    return f"{{{', '.join([*fields, f'{_json(ARGS)}: {args}'])}}}" if fields else args
+
+
+def _argument(value: object, most: int | None) -> str:
+    said = _json(value)
+    if said is None:
+        return f'"a {type(value).__name__}, which cannot be sent"'
+    if not _long(said, most):
+        return said
+    if isinstance(value, str):
+        return _json(f"{value[:most]}...") or ""
+    return f'"a {type(value).__name__}, which cannot be sent"'
+
+
+def _long(said: str, most: int | None) -> bool:
+    return most is not None and len(said) > most
+
+
+def _json(value: object) -> str | None:
+    """The same text at every replica; none where JSON has not such a value, or it is so long that
+    it may be deeper than the stack of some."""
     try:
-        return _json(value)
-    except UNWRITABLE:
+        said = msgspec.json.encode(ordered(value)).decode()
+    except (*UNWRITABLE, RecursionError):
         return None
-
-
-def _json(value: object) -> str:
-    """Sets in sorted order: the same text at every replica."""
-    return msgspec.json.encode(value, order="deterministic").decode()
+    return said if isinstance(value, str) or len(said) <= MAX_REFUSAL_BYTES else None
 
 
 def _plain(name: str) -> bool:

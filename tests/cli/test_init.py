@@ -1,10 +1,13 @@
 """`pbft init` writes a cluster that loads, keeps keys private, and never overwrites."""
 
+import re
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
+from pbft import command
 from pbft.cli.main import main
 from pbft.cluster import Cluster
 
@@ -71,3 +74,44 @@ def test_it_does_not_touch_keys_without_a_cluster_file(tmp_path: Path) -> None:
     (directory / "cluster.toml").unlink()
     assert main(["init", str(directory)]) == 2
     assert not (directory / "cluster.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [
+        ("nowhere:Counter", "nowhere:Counter cannot be made: ModuleNotFoundError: No module named"),
+        ("pbft.services.kv:Counter", "Counter cannot be made: AttributeError: module"),
+        ("tests.cli.test_init:Leaving", "cannot be made: SystemExit: 3"),
+        ("tests.cli.test_init:Untyped", "Untyped cannot be hosted: add: annotate amount"),
+        ("pbft.services.counters:BlockingCounters", "cannot be made: TypeError"),
+        ("counter", "the service counter is not module:Class"),
+    ],
+)
+def test_a_service_that_cannot_be_hosted_is_refused_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], service: str, said: str
+) -> None:
+    assert main(["init", str(tmp_path / "c"), "--service", service]) == 2
+    error = capsys.readouterr().err
+    assert re.search(said, error), error
+    assert "Traceback" not in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_can_be_is_not(tmp_path: Path) -> None:
+    arguments = ["--service", "pbft.services.counters:Counters"]
+    assert main(["init", str(tmp_path / "c"), *arguments]) == 0
+    assert Cluster.load(tmp_path / "c").file.service.runs == arguments[1]
+
+
+class Leaving:
+    def __init__(self) -> None:
+        sys.exit(3)
+
+
+class Untyped:
+    def __init__(self) -> None:
+        self.value = 0
+
+    @command
+    def add(self, amount) -> None:  # type: ignore[no-untyped-def]
+        self.value += amount

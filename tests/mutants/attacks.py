@@ -271,9 +271,15 @@ ATTACKS = (
     ),
     mutant(
         "T43 every process hashes alike",
-        "pbft/testing/determinism.py",
-        "SURROUNDINGS[number]",
+        "pbft/testing/surroundings.py",
+        "SURROUNDINGS[number % len(SURROUNDINGS)]",
         "SURROUNDINGS[0]",
+    ),
+    mutant(
+        "T43 what is too deep depends on the stack",
+        "pbft/typed/nesting.py",
+        "            return True\n    return False",
+        "            return False\n    return False",
     ),
     mutant(
         "AC2 nobody compares what was executed",

@@ -37,6 +37,35 @@ def test_each_kind_is_caught_by_name(name: str) -> None:
     assert f"operation {report.number}, {command}(" in report.text
 
 
+AROUND = {
+    "Ranked": ("rank", "id()"),
+    "Captain": ("captain", "the order of a set"),
+    "Environment": ("user", "the process and its host"),
+    "Directory": ("listed", "files and directories"),
+    "Thread": ("thread", "threads"),
+    "Measured": ("measure", "the clock"),
+    "Unseeded": ("draw", "random numbers"),
+    "Card": ("card", "a random name"),
+    "Host": ("host", "the network"),
+    "Node": ("node", "the host"),
+    "Cores": ("cores", "the process and its host"),
+    "Today": ("today", "the clock"),
+    "Depth": ("depth", "how deep calls may go"),
+    "Collected": ("tidy", "when memory is tidied up"),
+    "Tracked": ("tracked", "when memory is tidied up"),
+}
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_what_is_around_a_process_is_caught_by_name(name: str) -> None:
+    command, advice = AROUND[name]
+    report = check(f"tests.testing.planted_hosts:{name}", 60)
+    assert report is not None
+    assert report.command == command
+    assert (report.key or "").startswith("self.entries[")
+    assert advice in report.text
+
+
 BATTERIES = (
     *("counters:Counters", "maps:Maps", "locks:Locks", "elections:Elections"),
     *("queues:Queues", "configuration:Configuration"),

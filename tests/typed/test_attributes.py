@@ -183,3 +183,60 @@ def test_what_a_class_holds_is_refused_unless_it_is_said_to_be_constant() -> Non
         with pytest.raises(ServiceError, match="items is the class's and not in the state"):
             Host(make())
     assert Host(Constant()).ask(Constant.first) == "a"
+
+
+class Later:
+    """Brings a map and an attribute in version 2."""
+
+    version = 2
+    notes: Annotated[Map[str, int], Since(2)]
+    extra: Annotated[bytes, Since(2)]
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.notes = Map(str, int)
+        self.extra = b"x" * 1000
+
+    @command
+    def note(self, name: str) -> int:
+        self.notes[name] = 1
+        return len(self.notes)
+
+    @command
+    def fill(self, size: int) -> None:
+        self.data = b"y" * size
+
+    @command
+    def hide(self) -> None:
+        self.__dict__ = {**vars(self), "data": b"hidden"}
+
+    @query
+    def read(self) -> bytes:
+        return self.data
+
+
+def test_a_map_of_a_later_version_waits_for_it() -> None:
+    later = Later()
+    host = Host(later)
+    before = host.digest
+    with pytest.raises(ServiceError, match="notes is in the state from version 2 on, and version"):
+        host.call(Later.note, "a")
+    assert host.digest == before
+    assert len(later.notes) == 0
+    host.call(Later.fill, 1)
+    host.upgrade(2)
+    assert host.call(Later.note, "a") == 1
+
+
+def test_what_a_later_version_brings_takes_no_room_before() -> None:
+    host = Host(Later())
+    host.call(Later.fill, 1024 * 1024 - 100)
+    host.upgrade(2)
+    with pytest.raises(ServiceError, match="hold more than"):
+        host.call(Later.fill, 1024 * 1024 - 101)
+
+
+def test_another_dict_of_attributes_is_looked_at_as_well() -> None:
+    host = Host(Later())
+    host.call(Later.hide)
+    assert moved(host, Later()).ask(Later.read) == host.ask(Later.read) == b"hidden"

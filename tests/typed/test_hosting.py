@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import sys
 from typing import cast
 
 import msgspec
@@ -24,6 +25,10 @@ from pbft.typed.events import emit
 from pbft.typed.methods import operation
 from tests.typed.bank import Bank, InsufficientError
 from tests.typed.host import Host, moved
+
+
+class Entry(msgspec.Struct):
+    count: int = 0
 
 
 def test_a_command_changes_the_state_and_a_query_reads_it() -> None:
@@ -151,8 +156,15 @@ def test_what_fails_at_one_replica_stops_it_and_an_exit_is_a_refusal() -> None:
     assert host.digest == before
 
 
-class OldBank(Bank):
-    version = 1
+class OldBank:
+    """The code of before."""
+
+    def __init__(self) -> None:
+        self.accounts = Map(str, int)
+
+    @query
+    def balance(self, name: str) -> int:
+        return self.accounts[name]
 
 
 def test_old_code_stops_at_the_switch_and_does_not_start_behind_it() -> None:
@@ -320,8 +332,10 @@ def test_a_map_by_itself_is_a_map() -> None:
 
 
 def test_a_full_state_takes_nothing_more_and_gives_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pbft.typed.hosting.MAX_STATE_BYTES", 100)
     host = Host(Keyed())
+    host.call(Keyed.put, 1, "")
+    room = host.hosted._state.size_bytes + 100
+    monkeypatch.setattr("pbft.typed.hosting.MAX_STATE_BYTES", room)
     host.call(Keyed.put, 1, "x" * 60)
     before = host.digest
     with pytest.raises(ServiceError, match="remove something"):
@@ -385,3 +399,50 @@ def test_a_query_that_writes_is_refused_in_the_order_and_outside_it() -> None:
             ask(method)
         assert host.digest == before
         assert host.ask(Sly.count) == (0, 0)
+
+
+class Rude:
+    """Its queries end the process, or try to."""
+
+    value: int
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    @query
+    def leave(self, how: int) -> int:
+        self.value = 7
+        if how == 0:
+            sys.exit(3)
+        if how == 1:
+            raise GeneratorExit
+        return self.leave(how)
+
+    @query
+    def read(self) -> int:
+        return self.value
+
+
+def test_a_query_that_wants_to_exit_is_refused_and_leaves_nothing() -> None:
+    host = Host(Rude())
+    for how, text in enumerate(("SystemExit", "GeneratorExit", "the command goes too deep")):
+        for ask in (host.ask, host.call):
+            with pytest.raises(RejectedError, match=text):
+                ask(Rude.leave, how)
+            assert host.ask(Rude.read) == 0
+
+
+class Given:
+    def __init__(self) -> None:
+        self.value = 0
+
+    @command
+    def add(self, entry: Entry = Entry()) -> int:  # noqa: B008
+        entry.count += 1
+        return entry.count
+
+
+def test_what_a_caller_leaves_out_is_the_default_as_it_was_written() -> None:
+    host = Host(Given())
+    for _ in range(2):
+        assert host.raw(operation("add", [])) == msgspec.msgpack.encode(1)

@@ -1,12 +1,18 @@
 """Who may call what: the cluster file's word, a ticket's, and both at once."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from pbft.core.errors import Refusal
+from pbft.cluster import Cluster
+from pbft.core.errors import ConfigurationError, Refusal
 from pbft.core.messages import Ticket
 from pbft.core.service import Context
+from pbft.node import Node
 from pbft.typed.methods import operation
 from pbft.typed.permissions import Permissions
+from tests.typed.bank import Bank
 
 FILE = {"all": ("*",), "some": ("get", "put"), "none": (), "owner": ("*", "pbft.upgrade")}
 
@@ -95,3 +101,30 @@ def test_what_is_no_call_is_refused_to_whoever_is_limited() -> None:
         Permissions(FILE)(b"\xc1", Context("some", 1, 1000))
     Permissions(FILE)(b"\xc1", Context("all", 1, 1000))
     Permissions(FILE, named=False)(b"pbft.upgrade", Context("all", 1, 1000))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "depost",
+            "may of client-0 names depost, .* did you mean deposit[?] It has balance, cheat",
+        ),
+        ("pbft.upgarde", "names pbft.upgarde, .* did you mean pbft.upgrade[?]"),
+        ("xyz", "names xyz, which the service does not have: it has balance"),
+    ],
+)
+def test_a_name_that_the_service_does_not_have_stops_the_start(
+    name: str, said: str, tmp_path: Path
+) -> None:
+    made, identities = Cluster.create(4, 2, 7400)
+    made.save(tmp_path, identities)
+    file = tmp_path / "cluster.toml"
+    text = file.read_text()
+    for may in (["deposit", "pbft.events", "pbft.upgrade", "*"], ["deposit", name]):
+        file.write_text(text.replace('may = ["*"]', f"may = {json.dumps(may)}", 1))
+        cluster = Cluster.load(tmp_path)
+        if name not in may:
+            Node(cluster, 0, identities["replica-0"], Bank())
+    with pytest.raises(ConfigurationError, match=said):
+        Node(cluster, 0, identities["replica-0"], Bank())

@@ -1,8 +1,11 @@
 """Exceptions of commands, as they are raised again at the caller."""
 
+from typing import Any
+
 import pytest
 
 from pbft import ApplicationError, BlockingProxy, InvalidArgumentsError, Proxy, RejectedError
+from pbft.core.protocol.execution import MAX_REFUSAL_BYTES
 from pbft.typed.refusals import refusal, restored
 
 
@@ -58,3 +61,50 @@ def test_a_proxy_looks_first_where_it_is_defined() -> None:
     class OursBlocking(BlockingProxy): ...
 
     assert Ours._module == OursBlocking._module == __name__
+
+
+class Thing: ...
+
+
+def test_what_cannot_be_sent_is_told_by_its_class_alone() -> None:
+    """Its text may hold an address, which is another at every replica."""
+    thing = Thing()
+    deep: list[list[Any]] = [[]]
+    deep[0].append(deep)
+    error = ApplicationError("lost", thing, [thing], "\ud800", deep, {thing: 1}, ValueError("x"))
+    assert str(refusal(error)) == (
+        'ApplicationError: ["lost","a Thing, which cannot be sent","a list, which cannot be sent",'
+        '"a str, which cannot be sent","a list, which cannot be sent",'
+        '"a dict, which cannot be sent","a ValueError, which cannot be sent"]'
+    )
+
+
+class UntoldError(ApplicationError):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_exception_that_has_no_text_travels() -> None:
+    assert isinstance(travelled(UntoldError(Thing())), UntoldError)
+
+
+def test_sets_of_what_has_no_order_are_told_in_one() -> None:
+    many = [frozenset((number,)) for number in range(20)]
+    told = {str(refusal(ApplicationError(set(each)))) for each in (many, many[::-1])}
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("filling", ["x", "é", '"'])
+def test_a_long_one_is_shortened_and_arrives_as_what_it_was(filling: str) -> None:
+    sent = ShortError("ann", 3, seen={filling * 1000})
+    sent.args = (filling * 100_000, list(range(1000)), 5)
+    error = travelled(sent)
+    assert isinstance(error, ShortError)
+    assert len(str(refusal(sent)).encode()) <= MAX_REFUSAL_BYTES
+    assert error.args[0].startswith(filling * 10)
+    assert error.args[0].endswith("...")
+    assert error.args[1:] == ("a list, which cannot be sent", 5)
+    assert (error.account, error.left) == ("ann", 3)
+    assert not hasattr(error, "_seen")
+    many = travelled(ApplicationError(*range(1000)))
+    assert (type(many), many.args) == (ApplicationError, ())
