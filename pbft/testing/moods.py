@@ -145,6 +145,7 @@ def lied_to(rng: random.Random, plan: Plan) -> Plan:
         attacks={liar: (lie,)},
         damages=[],
         losses=[],
+        crashes=[],
         loss=0.0,
     )
 
@@ -157,7 +158,8 @@ def contradicted(rng: random.Random, plan: Plan) -> Plan:
     end = begin + rng.randrange(SECOND // 20, SECOND // 2)
     copied = None if rng.random() < 0.5 else begin - rng.randrange(SECOND // 2)
     recovered = end + rng.randrange(SECOND // 2, SECOND)
-    traitor = {} if faults(plan.config.n) < 2 else {0: (Attack(Imitate("propose-again")),)}
+    again: tuple[Attack, ...] = (Attack(Imitate("propose-again")),)
+    traitor = {0: again} if faults(plan.config.n) > 1 else {}
     return replace(
         plan,
         traitors=dict.fromkeys(traitor, COMPOSED),

@@ -546,9 +546,16 @@ LOST_DISK = tuple(
         (
             "nulls without end",
             RECOVERY,
-            "and sequence <= limit:",
-            "and limit:",
+            "if sequence <= min(limit, said.executed + state.config.window):",
+            "if sequence <= said.executed + state.config.window:",
             "nulls_are_limited_in_every_interval_and_in_all",
+        ),
+        (
+            "nulls for a peer that is down",
+            RECOVERY,
+            "if sequence <= min(limit, said.executed + state.config.window):",
+            "if sequence <= limit:",
+            "nulls_wait_for_a_peer_that_does_not_follow",
         ),
         (
             "a primary that recovers may stay",

@@ -127,13 +127,16 @@ def tick(state: ReplicaState) -> None:
 
 def null_is_due(state: ReplicaState) -> bool:
     """Whether the next number is to be filled with a null for a peer that waits for H; it is
-    taken off the interval's share."""
+    taken off the interval's share. A peer that does not follow, since it is down, gets no more:
+    what it is granted would be spent before it is back."""
     recovery, sequence = state.recovery, state.log.next_sequence
     if not recovery.nulls:
         return False
     for replica, (limit, _) in recovery.granted.items():
         said = state.peers.by_id[replica].status
-        if said is not None and said.recovering and sequence <= limit:
+        if said is None or not said.recovering:
+            continue
+        if sequence <= min(limit, said.executed + state.config.window):
             recovery.nulls -= 1
             return True
     return False
