@@ -1347,10 +1347,10 @@ TRANSFER = (
     ),
     mutant(
         "ST1",
-        "a node that does not verify is kept",
+        "a node that does not verify counts as an answer",
         f"{PROTOCOL}/state_transfer.py",
-        "known = decode_node(node.data, node.path, node.digest)",
-        "known = parse_leaf(node.data[1:], len(node.path))",
+        "    except TrieError:\n        return False\n",
+        "    except TrieError:\n        return True\n",
         f"{FETCH}::test_a_liar_among_the_sources_is_not_asked_again",
     ),
     mutant(

@@ -132,7 +132,7 @@ class WrongNodes(Behaviour):
         return (self.say(send, Nodes(tuple(nodes))),)
 
 
-@pytest.mark.scenario("ST1", kills="ST1 a node that does not verify is kept")
+@pytest.mark.scenario("ST1", kills="T29 a leaf's digest is not compared")
 def test_a_source_that_lies_is_left_and_the_state_comes_from_others() -> None:
     run = Script(calm(operations=120), traitors={0: WrongNodes}, network=away(3, 2.6))
     run.held(within=2.0)
@@ -214,7 +214,7 @@ class AnotherTable(Behaviour):
         return (self.say(send, Nodes(tuple(nodes))),)
 
 
-@pytest.mark.scenario("ST7", kills="ST1 a node that does not verify is kept")
+@pytest.mark.scenario("ST7", kills="T29 a leaf's digest is not compared")
 def test_a_source_that_changes_the_table_of_clients_alone_is_found_out() -> None:
     run = Script(calm(operations=90), traitors={0: AnotherTable}, network=away(3, 4.0))
     report = run.held(within=2.0)
