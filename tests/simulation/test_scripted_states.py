@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from pbft.core.effects import Effects, Installed, Send
@@ -24,7 +25,7 @@ from pbft.core.messages import (
 )
 from pbft.core.service import FORGOTTEN
 from pbft.core.wire import decode
-from pbft.testing.byzantine.behaviour import Behaviour
+from pbft.testing.byzantine.behaviour import Behaviour, Maker
 from pbft.testing.byzantine.lying import LieInCheckpoints
 from tests.simulation.script import LOST, K, L, Rule, Script, calm, place, seconds
 
@@ -128,13 +129,29 @@ class WrongNodes(Behaviour):
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
         if not isinstance(send.message, Nodes):
             return (send,)
-        nodes = (Node(each.path, each.digest, each.data + b"?") for each in send.message.nodes)
+        nodes = (Node(each.path, each.digest, self.lie(each.data)) for each in send.message.nodes)
         return (self.say(send, Nodes(tuple(nodes))),)
+
+    def lie(self, data: bytes) -> bytes:
+        return data + b"?"
+
+
+def other_value(data: bytes) -> bytes:
+    """A leaf ends with its last value: in canonical form, and not what its digest says."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+class WrongValues(WrongNodes):
+    """Each leaf that it gives has a value that was never written."""
+
+    def lie(self, data: bytes) -> bytes:
+        return other_value(data) if data.startswith(b"L") else data
 
 
 @pytest.mark.scenario("ST1", kills="T29 a leaf's digest is not compared")
-def test_a_source_that_lies_is_left_and_the_state_comes_from_others() -> None:
-    run = Script(calm(operations=120), traitors={0: WrongNodes}, network=away(3, 2.6))
+@pytest.mark.parametrize("liar", [WrongNodes, WrongValues])
+def test_a_source_that_lies_is_left_and_the_state_comes_from_others(liar: Maker) -> None:
+    run = Script(calm(operations=120), traitors={0: liar}, network=away(3, 2.6))
     run.held(within=2.0)
     assert 3 in run.installed()
     assert run.drops(3)["node that does not verify"] in (1, 2)
@@ -201,14 +218,16 @@ def test_a_restored_replica_answers_a_retry_of_what_ran_before_its_snapshot() ->
 
 
 class AnotherTable(Behaviour):
-    """Changes the names of clients in the nodes that it gives, and nothing else."""
+    """Changes what is kept of clients in the nodes that it gives, and nothing else."""
 
     def bend(self, send: Send, now: Instant) -> Iterable[Send]:
         message = send.message
         if not isinstance(message, Nodes) or b"client-" not in send.data:
             return (send,)
         nodes = (
-            Node(each.path, each.digest, each.data.replace(b"client-0", b"client-9"))
+            msgspec.structs.replace(each, data=other_value(each.data))
+            if b"client-" in each.data
+            else each
             for each in message.nodes
         )
         return (self.say(send, Nodes(tuple(nodes))),)
