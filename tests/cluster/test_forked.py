@@ -30,6 +30,7 @@ async def put(side: Path, client: str, value: bytes) -> None:
             await kv.put(b"%d" % number, value)
 
 
+@pytest.mark.scenario("AC2", "AC3")
 @pytest.mark.parametrize(("traitors", "views"), [((0, 3), {0}), ((2, 3), {0, 1})])
 def test_the_two_that_forked_the_cluster_are_named(
     tmp_path: Path,

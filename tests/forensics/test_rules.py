@@ -37,6 +37,7 @@ def test_votes_in_two_views_or_for_two_numbers_are_nothing(lab: Lab) -> None:
     assert accused(lab, lab.commit(2, 0, 5, ONE), lab.commit(2, 0, 6, OTHER)) == {}
 
 
+@pytest.mark.scenario("AC3", "T14")
 def test_ac3_a_commit_that_a_later_view_change_does_not_own_up_to(lab: Lab) -> None:
     batch, other = lab.batch(lab.request(1)), lab.batch(lab.request(2))
     said = lab.commit(3, 1, 5, batch_digest(batch))
@@ -48,6 +49,7 @@ def test_ac3_a_commit_that_a_later_view_change_does_not_own_up_to(lab: Lab) -> N
         assert HIDDEN[0] not in accused(lab, said, lab.view_change(2, 2, prepared)).get(2, [])
 
 
+@pytest.mark.scenario("AC3")
 def test_a_view_change_that_owns_up_or_need_not(lab: Lab) -> None:
     batch = lab.batch(lab.request(1))
     said = lab.commit(3, 1, 5, batch_digest(batch))
@@ -70,6 +72,7 @@ def test_two_view_changes_for_one_view(lab: Lab) -> None:
     assert accused(lab, one, lab.view_change(2, 2, (), 8, proof)) == {}
 
 
+@pytest.mark.scenario("T35")
 def test_who_recovered_moved_a_window_since_and_is_not_accused(lab: Lab) -> None:
     """It cannot remember the first; no peer had to be up that has seen it (T35)."""
     proof = lab.proof(lab.config.window, ONE, (0, 1, 2))
@@ -137,12 +140,14 @@ def test_a_client_that_the_auditor_does_not_know_proves_nothing(lab: Lab) -> Non
     assert accused(lab, lab.pre_prepare(0, 1, unsigned), unsigned) == {}
 
 
+@pytest.mark.scenario("AC6")
 def test_two_states_are_a_doubt_and_no_proof(lab: Lab) -> None:
     found = judged(lab, lab.checkpoint(2, 8, ONE), lab.checkpoint(2, 8, OTHER))
     assert found.culprits == {}
     assert "replica 2 signed 2 digests of the state at 8" in found.doubts[0]
 
 
+@pytest.mark.scenario("AC1")
 def test_what_somebody_else_signed_in_its_name_is_refused(lab: Lab) -> None:
     lab.keys[2] = SigningKey.generate()
     other = Lab()

@@ -1,5 +1,7 @@
 """Two decisions for one number: who is convicted, and what is missing where that is not enough."""
 
+import pytest
+
 from pbft.core.messages import Signable, Signed
 from pbft.core.wire import batch_digest
 from pbft.forensics.rules import told
@@ -7,6 +9,7 @@ from tests.core.lab import Lab
 from tests.forensics.court import ONE, OTHER, book, commits, judged
 
 
+@pytest.mark.scenario("AC1", "AC2")
 def test_ac2_two_certificates_of_one_view_convict_f_plus_1_by_themselves() -> None:
     lab = Lab()
     found = judged(lab, *commits(lab, 0, 5, ONE, (0, 1, 3)), *commits(lab, 0, 5, OTHER, (0, 2, 3)))
@@ -26,6 +29,7 @@ def across(lab: Lab) -> tuple[list[Signed[Signable]], Signed[Signable]]:
     return certificates, lab.new_view(1, changes, {})
 
 
+@pytest.mark.scenario("AC3")
 def test_ac3_across_views_it_takes_the_new_view_too() -> None:
     lab = Lab()
     certificates, new_view = across(lab)
@@ -53,6 +57,7 @@ def test_fewer_than_a_quorum_decide_nothing() -> None:
     assert judged(lab, *commits(lab, 0, 5, ONE, (0, 1)), *commits(lab, 1, 5, OTHER, (2, 3))).enough
 
 
+@pytest.mark.scenario("AC2")
 def test_junk_votes_do_not_hide_a_fork() -> None:
     lab = Lab()
     junk = [lab.prepare(3, 0, 5, bytes([each]) * 32) for each in range(10, 30)]
@@ -60,6 +65,7 @@ def test_junk_votes_do_not_hide_a_fork() -> None:
     assert len(judged(lab, *junk, *votes).forks) == 1
 
 
+@pytest.mark.scenario("AC3")
 def test_a_statement_inside_another_counts_as_one() -> None:
     """A COMMIT and a PREPARE against it, deep inside somebody else's new view."""
     lab = Lab()

@@ -234,6 +234,12 @@ ATTACKS = (
         "except ValueError:",
     ),
     mutant(
+        "FL11 batches below a stable checkpoint stay on the disk",
+        "pbft/journal.py",
+        '    yield Drop(b"5", b"5" + _number(stable) + b"\\xff" * 8)\n',
+        "",
+    ),
+    mutant(
         "CF4 links do not compare parameters",
         "crypto/links.py",
         "        if payload != self._payload:\n",

@@ -222,13 +222,5 @@ DOCUMENTED = {
 }
 """Shown by no test, and why."""
 
-GAPS: dict[str, tuple[str, str]] = {
-    "CF4": ("S", "Parameters are compared where a link opens, and the simulator has no links."),
-    "FL11": (
-        "C",
-        "That the file stays bounded over many checkpoints is shown on the store by itself; of a"
-        " process, what it does when there is no room.",
-    ),
-    "AC3": ("S", "The views of a fork are not put together yet."),
-}
+GAPS: dict[str, tuple[str, str]] = {}
 """What is not shown where the list demands it: the letters that are missing, and why."""

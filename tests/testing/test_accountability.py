@@ -22,6 +22,7 @@ def audited(plan: Plan) -> Accountability:
     return oracle
 
 
+@pytest.mark.scenario("AC2")
 @pytest.mark.parametrize(("replicas", "seed"), [(4, 0), (5, 0), (7, 0)])
 def test_ac2_a_fork_names_exactly_the_traitors(replicas: int, seed: int) -> None:
     plan = draw(seed, replicas, 2 * quorum(replicas) - replicas)
@@ -31,6 +32,7 @@ def test_ac2_a_fork_names_exactly_the_traitors(replicas: int, seed: int) -> None
         assert fork.verdict.culprits.keys() == plan.traitors.keys()
 
 
+@pytest.mark.scenario("AC3")
 @pytest.mark.parametrize("seed", [3, 4, 12])
 def test_ac3_a_fork_across_views_names_exactly_the_traitors(seed: int) -> None:
     plan = across_views(seed)
@@ -40,6 +42,7 @@ def test_ac3_a_fork_across_views_names_exactly_the_traitors(seed: int) -> None:
         assert fork.verdict.culprits.keys() == plan.traitors.keys()
 
 
+@pytest.mark.scenario("AC6")
 @pytest.mark.parametrize("seed", range(4))
 def test_ac6_with_crashes_alone_nobody_is_accused(seed: int) -> None:
     oracle = audited(draw(seed, 4, 0))
