@@ -124,6 +124,7 @@ class Node:
         self._outbox = Outbox(self._store, self._ring)
         self._heard: list[Packet] = []
         self._nuisances = Nuisances(cluster.admits)
+        self._warned: set[str] = set()
         self._ends: tuple[Endpoint, ...] = ()
         self.serving = asyncio.Event()
         """Set once both sockets are bound."""
@@ -173,6 +174,7 @@ class Node:
     async def _turn(self, now: Instant) -> None:
         if self._outbox.waiting:
             await self._release(now.monotonic)
+        self._warn()
         self._shun(now.monotonic)
         self._heard += (each for end in self._ends for each in self._absorb(end, now.monotonic))
         if self._outbox.full:
@@ -205,6 +207,18 @@ class Node:
         shunned = self._nuisances.shunned(now)
         for end in self._ends:
             end.shunned = shunned
+
+    def _warn(self) -> None:
+        """Once of everybody whose link does not open, since it has another cluster file (CF4)."""
+        for end in self._ends:
+            for name in sorted(end.mismatched - self._warned):
+                log.warning(
+                    "%s: %s runs with another cluster.toml, and neither hears the other: give both"
+                    " the same file, and start them again",
+                    self._me.name,
+                    name,
+                )
+            self._warned |= end.mismatched
 
     def _name(self, peer: Principal) -> str:
         return self._names[peer] if isinstance(peer, int) else peer

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pbft import Client
+from pbft.cluster import CLUSTER_FILE
+from pbft.services.kv import KeyValueClient
+from pbft.testing.cluster.account import until_level
+from pbft.testing.cluster.mesh import MeshCluster
 from pbft.testing.cluster.proxy import CUT, Conditions
-from tests.cluster.scene import EVERYBODY, TIMEOUT, scene
+from tests.cluster.scene import BOUND, EVERYBODY, PROTOCOL, TIMEOUT, scene
 
 pytestmark = pytest.mark.cluster
 
@@ -123,5 +128,32 @@ def test_a_client_whose_primary_is_out_of_its_reach(tmp_path: Path) -> None:
             now.mesh.heal()
             await now.end_well()
             assert await now.primary() == primary
+
+    asyncio.run(main())
+
+
+@pytest.mark.scenario("CF4")
+def test_a_replica_with_another_cluster_file_is_named_on_both_sides(tmp_path: Path) -> None:
+    """It votes nowhere, and the other three go on; with their file it is one of them again."""
+
+    async def main() -> None:
+        with MeshCluster(tmp_path / "c", clients=1, protocol=PROTOCOL) as mesh:
+            path = mesh.home(3) / CLUSTER_FILE
+            theirs = path.read_text("utf-8")
+            path.write_text(theirs.replace("checkpoint_interval = 8", "checkpoint_interval = 4"))
+            mesh.start()
+            async with Client(mesh.directory, identity="client-0") as client:
+                await KeyValueClient(client).put(b"key", b"value")
+                words = "{} runs with another cluster.toml, and neither hears the other"
+                for one, other in ((0, "replica-3"), (3, "replica-0")):
+                    log = mesh.directory / f"replica-{one}.log"
+                    async with asyncio.timeout(BOUND):
+                        while words.format(other) not in log.read_text("utf-8"):
+                            await asyncio.sleep(0.05)
+                mesh.stop(3)
+                path.write_text(theirs)
+                mesh.start(3)
+                await until_level(client, EVERYBODY, 2 * BOUND)
+            mesh.check()
 
     asyncio.run(main())
