@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from pbft.cli.parsing import SubParsers, UsageError, add_command, whole
+from pbft.cli.parsing import SubParsers, UsageError, add_command, add_limit, whole
 from pbft.core.errors import ServiceError
 from pbft.testing.checking import SEEDS, Checked, Finding, Progress, check
 from pbft.testing.cluster.drill import SECONDS, Drilled, drill
@@ -26,8 +26,8 @@ MORE = 5
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """check MODULE:CLASS [--seeds N] [--minutes M] [--seed S] [--cluster [SECONDS]] [--keep DIR]
-    [--jobs J] [--json]"""
+    """check MODULE:CLASS [--seeds N] [--minutes M] [--seed S] [--limit S]
+    [--cluster [SECONDS]] [--keep DIR] [--jobs J] [--json]"""
     parser = add_command(
         subparsers,
         "check",
@@ -45,6 +45,7 @@ def add_parser(subparsers: SubParsers) -> None:
     add("--seeds", type=whole(1, MAX_SEEDS), metavar="N", help=f"simulated runs ({SEEDS})")
     add("--minutes", type=whole(1, MAX_MINUTES), metavar="M", help="no new run after M minutes")
     add("--seed", type=whole(0, 2**31), default=0, metavar="S", help="the first one (0)")
+    add_limit(parser)
     add(
         "--cluster",
         type=whole(1, MAX_CLUSTER_SECONDS),
@@ -74,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
                 seeds=args.seeds or (MAX_SEEDS if args.minutes else SEEDS),
                 seconds=None if args.minutes is None else args.minutes * 60.0,
                 seed=args.seed,
+                limit=args.limit,
                 jobs=args.jobs,
                 directory=args.keep,
                 progress=progress,
@@ -147,10 +149,11 @@ def _tell_finding(finding: Finding) -> None:
     print(f"broken: {finding.oracle}: {finding.text}")
     if finding.file is None:
         enough = "one call is" if finding.events == 1 else f"{finding.events} calls are"
-        print(f"  {enough} enough; a replica of another process computes something else")
+        print(f"  {enough} enough; it was seen in processes of their own, before the runs")
         return
     size = "one event" if finding.events == 1 else f"{finding.events} events"
-    print(f"  seed {finding.seed}, made smaller: {size}; the story: {finding.page}")
+    story = "" if finding.page is None else f"; the story: {finding.page}"
+    print(f"  seed {finding.seed}, made smaller: {size}{story}")
     print(f"  again: {finding.again}")
     if not finding.least:
         print(f"  it may become smaller yet: pbft shrink {finding.file}")

@@ -12,6 +12,8 @@ SubParsers: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 MAX_CLIENTS = 1000
 MAX_SECONDS = 24 * 3600.0
+RUN_SECONDS = 60.0
+"""Of one simulated run, which takes a second or two."""
 
 
 class UsageError(PbftError):
@@ -77,6 +79,17 @@ def seconds(text: str) -> float:
     if not 0 < value <= MAX_SECONDS:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and {MAX_SECONDS:.0f} seconds")
     return value
+
+
+def add_limit(parser: Parser) -> None:
+    """--limit, of all commands that run what a user has written."""
+    parser.add_argument(
+        "--limit",
+        type=seconds,
+        default=RUN_SECONDS,
+        metavar="S",
+        help=f"a run that takes longer than S seconds has failed ({RUN_SECONDS:g})",
+    )
 
 
 def _epilog(command: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from pbft.cli.parsing import SubParsers, UsageError, add_command
+from pbft.cli.parsing import SubParsers, UsageError, add_command, add_limit
 from pbft.testing.planfiles import PlanFile, PlanFileError, load
 from pbft.testing.reductions import events, summary, tally
 from pbft.testing.replaying import Replay, replay
@@ -18,7 +18,7 @@ LISTED = 20
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """replay FILE [--timeline OUT.html] [--json]"""
+    """replay FILE [--timeline OUT.html] [--limit S] [--json]"""
     parser = add_command(
         subparsers,
         "replay",
@@ -30,6 +30,7 @@ def add_parser(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--timeline", metavar="OUT.html", type=Path, help="also draw the run as a page"
     )
+    add_limit(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         file = load(args.file)
         recorder = Recorder()
-        found = replay(file, [recorder] if args.timeline else [])
+        found = replay(file, [recorder] if args.timeline else [], seconds=args.limit)
         if args.timeline:
             write(args.timeline, recorder.recording(str(args.file.name)))
     except PlanFileError as error:
@@ -74,7 +75,7 @@ def _tell(file: PlanFile, found: Replay, page: Path | None) -> None:
     for text in found.violations[:SHOWN]:
         print(f"  {text}")
     print(_verdict(file, found))
-    if found.same_trace:
+    if found.same_trace and file.trace_digest:
         print(f"the trace is the same, bit for bit: {file.trace_digest}")
     elif found.same_violation:
         print(

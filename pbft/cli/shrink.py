@@ -6,18 +6,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from pbft.cli.parsing import SubParsers, UsageError, add_command, seconds, whole
+from pbft.cli.parsing import SubParsers, UsageError, add_command, add_limit, seconds, whole
 from pbft.testing.plan import Plan
 from pbft.testing.planfiles import PlanFileError, encode, load, told, write
 from pbft.testing.reductions import summary
-from pbft.testing.replaying import replay
-from pbft.testing.shrinking import RUNS, Shrunk, shrink
+from pbft.testing.replaying import judge_of, replay
+from pbft.testing.shrinking import RUNS, Judge, Shrunk, shrink
 
 SUFFIX = ".small.json"
 
 
 def add_parser(subparsers: SubParsers) -> None:
-    """shrink FILE [-o OUT] [--runs N] [--seconds S]"""
+    """shrink FILE [-o OUT] [--runs N] [--seconds S] [--limit S]"""
     parser = add_command(
         subparsers,
         "shrink",
@@ -30,14 +30,16 @@ def add_parser(subparsers: SubParsers) -> None:
     add("-o", "--output", metavar="OUT", type=Path, help=f"where to put it (FILE{SUFFIX})")
     add("--runs", type=whole(1, 100_000), default=RUNS, metavar="N", help=f"at most ({RUNS})")
     add("--seconds", type=seconds, metavar="S", help="stop after S seconds")
+    add_limit(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """0 where a smaller plan was written; 1 where the plan violates nothing."""
     try:
         file = load(args.file)
-        replay(file)  # says what is wrong with a plan that cannot be run
-        small = _shrunk(file.plan, args.runs, args.seconds)
+        found = replay(file, seconds=args.limit)  # says what is wrong with what cannot be run
+        judge = judge_of(found.oracle, args.limit)
+        small = _shrunk(file.plan, judge, args.runs, args.seconds)
         output = args.output or args.file.with_suffix(SUFFIX)
         write(output, encode(told(small.plan, small.report)))
     except PlanFileError as error:
@@ -50,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _shrunk(plan: Plan, runs: int, limit: float | None) -> Shrunk:
+def _shrunk(plan: Plan, judge: Judge, runs: int, limit: float | None) -> Shrunk:
     """With what is left of it on stderr, where somebody is looking."""
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -60,4 +62,4 @@ def _shrunk(plan: Plan, runs: int, limit: float | None) -> Shrunk:
         def tell(done: int, left: int) -> None:
             progress.update(task, description=f"{left} events left, {done} runs of {runs}")
 
-        return shrink(plan, runs=runs, seconds=limit, progress=tell)
+        return shrink(plan, judge, runs=runs, seconds=limit, progress=tell)

@@ -11,20 +11,23 @@ what fails is made smaller and kept as a plan file and a page.
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
 from pbft.core.errors import ServiceError
 from pbft.testing import determinism
-from pbft.testing.determinism import imported
+from pbft.testing.determinism import UnfinishedError, imported
 from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
 from pbft.testing.plan import Plan, explicit
+from pbft.testing.patience import ENDLESS, PROCESS, RUN_SECONDS, apart, bounded, limited
 from pbft.testing.planfiles import DIRECTORY, keep, violated
 from pbft.testing.reductions import events
+from pbft.testing.replaying import ENDED, judge_of
 from pbft.testing.shrinking import shrink
 from pbft.testing.simulator import run
 from pbft.testing.situations import Situations
@@ -109,64 +112,54 @@ def check(
     seeds: int = SEEDS,
     seconds: float | None = None,
     seed: int = 0,
+    limit: float = RUN_SECONDS,
     jobs: int | None = None,
     directory: Path = DIRECTORY,
     progress: Progress = lambda what, done, total: None,
 ) -> Checked:
-    """Check `module:Class` with so many seeds from `seed` on, and no new ones after `seconds`.
-    Raises `ServiceError` where it cannot be imported or called."""
-    about = subject(service)
-    about.make()
-    about.operation(random.Random(seed))
+    """Check `module:Class` with so many seeds from `seed` on, each run within `limit` seconds, and
+    no new ones after `seconds`. Raises `ServiceError` where it cannot be imported or called."""
+    with limited(limit):
+        about = subject(service)
+        about.make()
+        about.operation(random.Random(seed))
     progress("determinism", 0, seeds)
-    findings = list(differences(service, about, seed))
-    try:
-        runs, broken = _simulated(
-            service, seed, seeds, seconds, jobs or os.cpu_count() or 1, directory, progress
-        )
-    except BrokenProcessPool:
-        text = f"a run of {service} ended its process: look for os._exit, or for too little memory"
-        raise ServiceError(text) from None
-    failed = sum(each.oracle is not None for each in runs)
-    return _summary(service, runs, failed, findings + broken)
-
-
-def _simulated(
-    service: str,
-    seed: int,
-    seeds: int,
-    seconds: float | None,
-    jobs: int,
-    directory: Path,
-    progress: Progress,
-) -> tuple[list[Run], list[Finding]]:
-    """All runs, and the least failure of each property, made smaller."""
+    findings = list(differences(service, about, seed, limit))
+    jobs = jobs or os.cpu_count() or 1
+    runs: list[Run] = []
+    for each in _judged(service, range(seed, seed + seeds), seconds, limit, jobs):
+        runs.append(each)
+        progress("simulation", len(runs), seeds)
+    failed = sorted((each for each in runs if each.oracle), key=lambda each: -each.events)
+    least = {each.oracle: each for each in failed}
+    told = sorted(least.values(), key=lambda each: each.events)[:MOST_TOLD]
+    progress("making failures smaller", len(runs), seeds)
     with ProcessPoolExecutor(jobs) as pool:
-        runs: list[Run] = []
-        for each in _judged(pool, service, seed, seeds, seconds, jobs):
-            runs.append(each)
-            progress("simulation", len(runs), seeds)
-        failed = sorted((each for each in runs if each.oracle), key=lambda each: -each.events)
-        least = {each.oracle: each for each in failed}
-        told = sorted(least.values(), key=lambda each: each.events)[:MOST_TOLD]
-        progress("making failures smaller", len(runs), seeds)
-        reduced = [pool.submit(_reduced, service, each.seed, directory) for each in told]
-        found = [each.result() for each in reduced]
-    return runs, sorted(found, key=lambda each: each.events or 0)
+        reduced = [
+            pool.submit(_reduced, service, each.seed, each.oracle or "", directory, limit)
+            for each in told
+        ]
+        broken = sorted((each.result() for each in reduced), key=lambda each: each.events or 0)
+    return _summary(service, runs, len(failed), findings + broken)
 
 
-def differences(service: str, about: Subject, seed: int) -> Iterator[Finding]:
+def differences(
+    service: str, about: Subject, seed: int, limit: float = RUN_SECONDS
+) -> Iterator[Finding]:
     """What a service with commands computes differently in several processes: the one call, where
-    it is enough, or all up to it."""
+    it is enough, or all up to it; or the call that ends a process, or does not return."""
     if not methods_of(imported(service)):
         return
     dice = random.Random(f"determinism {seed}")
     made = [about.operation(dice) for _ in range(CALLS)]
     calls = [determinism.Operation(command_of(op), shown_call(op), op) for op in made]
-    report = determinism.check(service, calls=calls)
-    if report is not None:
-        report, count = _fewer(service, calls, report)
-        yield Finding("determinism", report.text, events=count)
+    try:
+        report = determinism.check(service, calls=calls, seconds=limit)
+        if report is not None:
+            report, count = _fewer(service, calls, report)
+            yield Finding("determinism", report.text, events=count)
+    except UnfinishedError as error:
+        yield Finding(ENDLESS if error.late else PROCESS, str(error), events=error.number)
 
 
 def _fewer(
@@ -193,36 +186,51 @@ def _fewer(
 
 
 def _judged(
-    pool: ProcessPoolExecutor, service: str, first: int, most: int, seconds: float | None, jobs: int
+    service: str, seeds: Iterable[int], seconds: float | None, limit: float, jobs: int
 ) -> Iterator[Run]:
     """As many seeds as there is time for; after enough failures no new ones."""
     until = None if seconds is None else time.monotonic() + seconds
-    left, failed = iter(range(first, first + most)), 0
-    running: set[Future[Run]] = set()
-    while True:
-        spent = until is not None and time.monotonic() > until
-        for number in left if failed < ENOUGH and not spent else ():
-            running.add(pool.submit(judge, service, number))
-            if len(running) > jobs:
+    left, failed = iter(seeds), 0
+    running: dict[Future[Run], int] = {}
+    with ProcessPoolExecutor(jobs) as pool:
+        while True:
+            spent = until is not None and time.monotonic() > until
+            for number in left if failed < ENOUGH and not spent else ():
+                running[pool.submit(bounded, limit, judge, service, number, limit)] = number
+                if len(running) > jobs:
+                    break
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            if any(isinstance(each.exception(), BrokenProcessPool) for each in done):
                 break
-        if not running:
-            return
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        for each in done:
-            outcome = each.result()
-            failed += outcome.oracle is not None
-            yield outcome
+            for each in done:
+                del running[each]
+                outcome = each.result()
+                failed += ENOUGH if outcome.oracle == ENDLESS else outcome.oracle is not None
+                yield outcome
+    yield _ended(service, sorted(running.values()), limit)
 
 
-def judge(service: str, seed: int) -> Run:
+def _ended(service: str, seeds: Sequence[int], limit: float) -> Run:
+    """The first of `seeds` whose run ends its process. Raises `ServiceError` where none does by
+    itself."""
+    for seed in seeds:
+        if apart(bounded, limit, judge, service, seed, limit) is None:
+            plan = explicit(swarm(seed, service))
+            return Run(seed, events(plan), PROCESS, [ENDED], {}, [], [], 0)
+    raise ServiceError(f"a process ended that ran {service}, and none does alone: try --jobs 1")
+
+
+def judge(service: str, seed: int, limit: float = RUN_SECONDS) -> Run:
     """One run."""
-    return judged(swarm(seed, service))
+    return judged(swarm(seed, service), limit)
 
 
-def judged(plan: Plan) -> Run:
+def judged(plan: Plan, limit: float = RUN_SECONDS) -> Run:
     """One run of a plan."""
     exercised, situations = Exercised(), Situations()
-    report = run(plan, [exercised, situations])
+    report = run(plan, [exercised, situations], seconds=limit)
     return Run(
         plan.seed,
         events(explicit(plan)),
@@ -235,19 +243,27 @@ def judged(plan: Plan) -> Run:
     )
 
 
-def _reduced(service: str, seed: int, directory: Path) -> Finding:
-    """The failure of a seed made smaller, and kept as a file and a page."""
-    small = shrink(swarm(seed, service), seconds=SHRINK_SECONDS)
-    name = f"{service.replace(':', '-')}-{seed}"
-    file = keep(small.plan, small.report, directory, name)
-    recorder, page = Recorder(), file.with_suffix(".html")
-    run(small.plan, [recorder])
-    write_page(page, recorder.recording(file.name))
-    oracle = violated(small.report) or ""
-    text = small.report.violations[0] if small.report.violations else "the run did not end in time"
-    text = text.removeprefix(f"{oracle}: ")
-    left = events(small.plan)
-    return Finding(oracle, text, seed, left, small.complete, str(file), str(page))
+def _reduced(service: str, seed: int, oracle: str, directory: Path, limit: float) -> Finding:
+    """The failure of a seed made smaller, and kept as a file and, where a process can see it to
+    its end, a page."""
+    small = shrink(swarm(seed, service), judge_of(oracle, limit), seconds=SHRINK_SECONDS)
+    report, recorder = small.report, Recorder()
+    if oracle != PROCESS:
+        report = run(small.plan, [recorder], seconds=limit)
+    file = keep(small.plan, report, directory, f"{service.replace(':', '-')}-{seed}")
+    page = None if oracle == PROCESS else file.with_suffix(".html")
+    if page is not None:
+        write_page(page, recorder.recording(file.name))
+    text = report.violations[0] if report.violations else "the run did not end in time"
+    return Finding(
+        oracle,
+        text.removeprefix(f"{oracle}: "),
+        seed,
+        events(small.plan),
+        small.complete,
+        str(file),
+        None if page is None else str(page),
+    )
 
 
 def _summary(service: str, runs: list[Run], failed: int, findings: list[Finding]) -> Checked:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -37,10 +37,13 @@ from pbft.typed.keys import told
 from pbft.typed.methods import Method, methods_of
 
 OPERATIONS = "operations"
+ENCODED = "msgpack "
+"""Before what a command returned or an attribute became, in hexadecimal."""
 MOVE_EVERY = 23
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 SHOWN = 120
+TRACEBACK = "Traceback (most recent call last)"
 TIMEOUT_SECONDS = 600.0
 MOVING = len(SURROUNDINGS) - 1
 """The process in which the state moves."""
@@ -65,15 +68,31 @@ class Report:
     text: str
 
 
+class UnfinishedError(ServiceError):
+    """A call at which a process ended, or which has not returned in time: the `number`-th, from 1
+    on; `late` in the second case."""
+
+    def __init__(self, text: str, number: int, *, late: bool) -> None:
+        super().__init__(text)
+        self.number = number
+        self.late = late
+
+
 def imported(runs: str) -> type:
     """The class that `module:Class` names, the current directory first. Raises `ServiceError`."""
     module, _, name = runs.partition(":")
+    if not module or not name:
+        raise ServiceError(f"{runs}: a service is named as module:Class, such as bank:Bank")
+    if "." in name:
+        raise ServiceError(f"{runs}: define it at the top of its module, where replicas find it")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         found: type = getattr(import_module(module), name)
     except Exception as error:  # whatever the user's module raises
         raise ServiceError(f"{runs} cannot be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(found, type):
+        raise ServiceError(f"{runs} is no class: name the class of the service")
     return found
 
 
@@ -97,15 +116,20 @@ def _call(method: Method[..., Any], dice: random.Random) -> Operation:
 
 
 def check(
-    runs: str, operations: int = 500, seed: int = 0, calls: list[Operation] | None = None
+    runs: str,
+    operations: int = 500,
+    seed: int = 0,
+    calls: list[Operation] | None = None,
+    seconds: float = TIMEOUT_SECONDS,
 ) -> Report | None:
-    """Run `calls` of `module:Class`, or so many random ones, in all surroundings. Raises
-    `ServiceError`."""
+    """Run `calls` of `module:Class`, or so many random ones, in all surroundings, each of which
+    may take so many `seconds`. Raises `ServiceError`, and `UnfinishedError` for a call that ends
+    its process or takes longer."""
     service = imported(runs)
     calls = made_up(service, operations, seed) if calls is None else calls
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / OPERATIONS).write_bytes(msgspec.msgpack.encode(calls))
-        said = [_life(runs, Path(scratch), number, len(calls)) for number in range(MOVING + 1)]
+        said = [_life(runs, Path(scratch), number, calls, seconds) for number in range(MOVING + 1)]
     for number, lines in enumerate(zip(*said, strict=True)):
         if any(line != lines[0] for line in lines):
             other = next(line for line in lines if line != lines[0])
@@ -113,28 +137,45 @@ def check(
     return None
 
 
-def _life(runs: str, directory: Path, number: int, count: int) -> list[str]:
+def _life(
+    runs: str, directory: Path, number: int, calls: list[Operation], seconds: float
+) -> list[str]:
     """What is said of every operation in one of the surroundings; in the last, by two processes,
     one after the other."""
-    if number != MOVING:
-        return _process(runs, directory, number, 0, count)
-    half = count // 2
-    first = _process(runs, directory, number, 0, half)
-    return first + _process(runs, directory, number, half, count)
+    half = len(calls) // 2
+    parts = (calls[:half], calls[half:]) if number == MOVING else (calls,)
+    said: list[str] = []
+    for some in parts:
+        said += _process(runs, directory, number, some, len(said), seconds)
+    return said
 
 
-def _process(runs: str, directory: Path, number: int, first: int, last: int) -> list[str]:
+def _process(
+    runs: str,
+    directory: Path,
+    number: int,
+    calls: list[Operation],
+    first: int,
+    seconds: float,
+) -> list[str]:
     command = [sys.executable, "-m", "pbft.testing.determinism", runs, str(directory)]
-    command += [str(number), str(first), str(last)]
+    command += [str(number), str(first), str(first + len(calls))]
     paths = os.pathsep.join([os.getcwd(), *filter(None, sys.path)])
     around = os.environ | environment(number) | {"PYTHONPATH": paths}
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=around, timeout=TIMEOUT_SECONDS
-    )
-    said = done.stdout.splitlines()
-    if done.returncode or len(said) < last - first:
-        why = (done.stderr.strip().splitlines() or ["it ended its process"])[-1]
-        raise ServiceError(f"{runs} does not run: {why}")
+    late = False
+    try:
+        done = subprocess.run(command, capture_output=True, env=around, timeout=seconds)
+        output, errors = done.stdout, done.stderr.decode("utf-8", "replace").strip()
+    except subprocess.TimeoutExpired as expired:
+        output, errors, late = expired.stdout or b"", "", True
+    said = output.decode().splitlines()
+    if TRACEBACK in errors and len(said) < len(calls):
+        raise ServiceError(f"{runs} does not run: {errors.splitlines()[-1]}")
+    if len(said) < len(calls):
+        place, call = first + len(said) + 1, calls[len(said)]
+        what = f"has not returned after {seconds:g} s" if late else "ended the process"
+        text = f"operation {place}, {call.shown[:SHOWN]}, {what}"
+        raise UnfinishedError(text, place, late=late)
     return said
 
 
@@ -149,23 +190,40 @@ def _report(
     key = keys[0] if keys else None
     lines = [f"operation {number + 1}, {call.shown[:SHOWN]}, is not the same everywhere:"]
     if one["result"] != other["result"]:
-        lines.append(f"  it gives {one['result'][:SHOWN]}")
-        lines.append(f"  and also {other['result'][:SHOWN]}")
+        lines.append(f"  it gives {_shown(one['result'])}")
+        lines.append(f"  and also {_shown(other['result'])}")
     if key is not None:
-        lines.append(f"  {key} becomes {str(one['changed'].get(key))[:SHOWN]}")
-        lines.append(f"  and also {str(other['changed'].get(key))[:SHOWN]}")
+        lines.append(f"  {key} becomes {_shown(one['changed'].get(key))}")
+        lines.append(f"  and also {_shown(other['changed'].get(key))}")
     lines += suspects(service, call.name)
     return Report(number + 1, call.name, key, "\n".join(lines))
+
+
+def _shown(value: str | None) -> str:
+    """What was encoded, for people; a refusal is words already."""
+    if value is None or not value.startswith(ENCODED):
+        return f"{value}"[:SHOWN]
+    data = bytes.fromhex(value[len(ENCODED) :])
+    try:
+        return f"{msgspec.msgpack.decode(data)!r}"[:SHOWN]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return f"{data!r}"[:SHOWN]
 
 
 # -- in each process --------------------------------------------------------------------------
 
 
 def _execute(
-    service: type, calls: list[Operation], state: Snapshot, directory: Path, number: int, first: int
+    service: type,
+    calls: list[Operation],
+    state: Snapshot,
+    directory: Path,
+    said: TextIO,
+    number: int,
+    first: int,
 ) -> Snapshot:
-    """Execute `calls`, the `first` of which has that number, in the process with this `number`; the
-    state in the end."""
+    """Execute `calls`, the `first` of which has that number, in the process with this `number`, and
+    write what came of each to `said`; the state in the end."""
     machine, before = Machine(Hosted(service())), state
     machine.install(before)
     for place, call in enumerate(calls, first):
@@ -176,13 +234,14 @@ def _execute(
         run = partial(machine.execute, call.data, context)
         try:
             with surrounded(number, directory):
-                result = repr(deeper(number, run))
+                result = ENCODED + deeper(number, run).hex()
         except Refusal as refusal:
             result = str(refusal)
         except BaseException as error:  # what escapes ends a replica, which is not judged here
             result = f"{type(error).__name__}: {error}"
         after = machine.tree.freeze()
-        print(json.dumps({"result": result, "changed": _changed(before, after)}))
+        said.write(json.dumps({"result": result, "changed": _changed(before, after)}) + "\n")
+        said.flush()
         before = after
     return before
 
@@ -194,13 +253,16 @@ def _changed(before: Snapshot, after: Snapshot) -> dict[str, str | None]:
     new = {k: v for place in difference.placed for k, v in place.leaf.entries.items()}
     keys = (key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     return {
-        told(key[len(PREFIX) :]): None if (value := new.get(key)) is None else value.hex()
+        told(key[len(PREFIX) :]): None if (value := new.get(key)) is None else ENCODED + value.hex()
         for key in sorted(keys)
     }
 
 
 def main(arguments: list[str]) -> int:
-    """Execute some of the operations in a directory, a line for each."""
+    """Execute some of the operations in a directory, a line for each on stdout; what the service
+    itself prints goes to stderr."""
+    said = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     runs, directory, number, first, last = arguments
     pretend(int(number))
     calls = msgspec.msgpack.decode(
@@ -211,7 +273,7 @@ def main(arguments: list[str]) -> int:
         tree.update(msgspec.msgpack.decode(kept.read_bytes(), type=dict[bytes, bytes | None]))
     some = calls[int(first) : int(last)]
     service, scratch = imported(runs), Path(directory)
-    state = _execute(service, some, tree.freeze(), scratch, int(number), int(first))
+    state = _execute(service, some, tree.freeze(), scratch, said, int(number), int(first))
     kept.write_bytes(msgspec.msgpack.encode(dict(state.items())))
     return 0
 

@@ -1,13 +1,26 @@
 """A stored plan run again, and whether what it shows now is what it showed then."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from msgspec import Struct
 
 from pbft.core.errors import ServiceError
 from pbft.testing.observers import Observer
+from pbft.testing.patience import ENDLESS, PROCESS, RUN_SECONDS, apart, bounded
+from pbft.testing.plan import Plan
 from pbft.testing.planfiles import PlanFile, PlanFileError, violated
+from pbft.testing.shrinking import Judge
 from pbft.testing.simulator import Report, run
+
+
+ENDED = (
+    "the run ended its process, or did not give it back: look for os._exit, for too little memory,"
+    " or for a call that no signal interrupts"
+)
+HURRY_SECONDS = 3.0
+"""While a run that does not return is made smaller, each attempt may take so long."""
 
 
 class Replay(Struct, frozen=True):
@@ -21,11 +34,20 @@ class Replay(Struct, frozen=True):
     report: Report
 
 
-def replay(file: PlanFile, observers: Sequence[Observer] = ()) -> Replay:
-    """Run it. Raises `PlanFileError` where it names a service that is not there, or a replica,
-    client or behaviour that does not exist."""
+def replay(
+    file: PlanFile, observers: Sequence[Observer] = (), *, seconds: float = RUN_SECONDS
+) -> Replay:
+    """Run it, within `seconds`. Raises `PlanFileError` where it names a service that is not there,
+    or a replica, client or behaviour that does not exist; and where there is nothing to observe,
+    since it ends its process."""
     try:
-        report = run(file.plan, observers)
+        alone = contained(file.plan, seconds) if file.oracle == PROCESS else None
+        if alone is None or (observers and not alone.violations):
+            report = run(file.plan, observers, seconds=seconds)
+        elif observers:
+            raise PlanFileError(f"there is nothing to look at: {ENDED}")
+        else:
+            report = alone
     except ServiceError as error:
         text = f"{error}; replay it in the directory that has the module of its service"
         raise PlanFileError(text) from None
@@ -40,3 +62,19 @@ def replay(file: PlanFile, observers: Sequence[Observer] = ()) -> Replay:
         report.trace_digest == file.trace_digest,
         report,
     )
+
+
+def contained(plan: Plan, seconds: float = RUN_SECONDS) -> Report:
+    """As `run`, in a process of its own: that it ends is a violation, too."""
+    tried: Any = apart(bounded, seconds, run, plan, seconds=seconds)
+    if isinstance(tried, Report):
+        return tried
+    return Report(plan.seed, False, [f"{PROCESS}: {ENDED}"], 0, {}, "", 0, 0, 0, 0)
+
+
+def judge_of(oracle: str | None, seconds: float = RUN_SECONDS) -> Judge:
+    """What judges plans that are made smaller until only just `oracle` still fails."""
+    quick = min(seconds, HURRY_SECONDS)
+    if oracle == PROCESS:
+        return partial(contained, seconds=quick)
+    return partial(run, seconds=quick if oracle == ENDLESS else seconds)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pbft.core.authentication import Authentication
 from pbft.core.effects import Effects, EnteredView, Send
@@ -27,6 +27,7 @@ from pbft.testing.network import Network
 from pbft.testing.new_view_oracle import NewViewOracle
 from pbft.testing.observers import Observer
 from pbft.testing.oracles import every_oracle
+from pbft.testing.patience import ENDLESS, RUN_SECONDS, Endless, limited
 from pbft.testing.plan import Plan, draw, explicit, termination_bound_ns
 from pbft.testing.reference import check_answers
 from pbft.testing.subjects import subject
@@ -135,6 +136,10 @@ class Simulation:
             settled = self._until_settled()
             if settled and self.plan.power_cycle and not self.checkers.complaints:
                 settled = self._power_cycle()
+        except Endless as error:
+            error.accept()
+            self.checkers.complain(f"{ENDLESS}: {error}")
+            settled = False
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a service may raise anything, SystemExit too
@@ -223,8 +228,12 @@ class Simulation:
 
     def _report(self, settled: bool) -> Report:
         longest, bound = self._longest_wait(), termination_bound_ns(self.plan)
-        if not self.checkers.complaints:
-            check_answers(self.checkers, self.workloads, self.plan, self.subject)
+        try:
+            if not self.checkers.complaints:
+                check_answers(self.checkers, self.workloads, self.plan, self.subject)
+        except Endless as error:
+            error.accept()
+            self.checkers.complain(f"{ENDLESS}: {error}")
         if longest > bound:
             self.checkers.complain(f"termination: an answer took {longest / SECOND:.1f} s")
         for observer in self.observers:
@@ -267,12 +276,24 @@ def simulate(seed: int, replicas: int = 4, traitors: int | None = None) -> Repor
     return run(draw(seed, replicas, traitors))
 
 
-def run(plan: Plan, observers: Sequence[Observer] = ()) -> Report:
+def run(
+    plan: Plan, observers: Sequence[Observer] = (), *, seconds: float = RUN_SECONDS
+) -> Report:
     """Run a plan under every oracle. The random numbers of Python itself are the plan's meanwhile,
-    so that a service which draws from them fails alike every time."""
+    so that a service which draws from them fails alike every time. A run that takes longer than
+    `seconds` is interrupted, and violates `endless`. Raises `ServiceError` where a replica of it
+    cannot be made."""
     state = random.getstate()
     random.seed(plan.seed)
     try:
-        return Simulation(plan, [*every_oracle(), *observers]).run()
+        with limited(seconds) as limit:
+            report = Simulation(plan, [*every_oracle(), *observers]).run()
     finally:
         random.setstate(state)
+    return report if limit.told is None else _ended(report, f"{ENDLESS}: {limit.told}")
+
+
+def _ended(report: Report, complaint: str) -> Report:
+    """It may have swallowed its end, or have come to another one through it."""
+    rest = [each for each in report.violations if each != complaint]
+    return structs.replace(report, finished=False, violations=[complaint, *rest])

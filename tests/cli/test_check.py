@@ -39,7 +39,7 @@ def test_what_breaks_is_told_in_words(
         "  again: pbft replay f/x.json",
         "  it may become smaller yet: pbft shrink f/x.json",
         "broken: determinism: operation 1, first([]), is not the same",
-        "  one call is enough; a replica of another process computes something else",
+        "  one call is enough; it was seen in processes of their own, before the runs",
         "not tested: add was refused every time; say in workload(rng) which calls are worth making",
         "four processes, 8 s: 5 calls answered, 1 refused, 0 unanswered; 6 in the agreed order",
         "  2 primary killed",

@@ -1,5 +1,6 @@
 """Services with the bugs that users write, one each; `pbft check` has to find them all."""
 
+import itertools
 import os
 import random
 import time
@@ -186,3 +187,45 @@ class EndsTheProcess(Counter):
     @staticmethod
     def workload(rng: random.Random) -> tuple[object, ...]:
         return ("leave",)
+
+
+class NeverReturns(Counter):
+    """From the third call on."""
+
+    @command
+    def add(self, amount: int) -> int:
+        self.value += 1
+        while self.value > 2:
+            pass
+        return self.value
+
+
+class NeverReturnsAndSwallows(Counter):
+    @command
+    def add(self, amount: int) -> int:
+        try:
+            time.sleep(1000)
+        except:  # noqa: E722
+            pass
+        self.value += 1
+        return self.value
+
+
+class EndlessInvariant(Counter):
+    def invariant(self) -> None:
+        while self.value > 2:
+            pass
+
+
+class EndlessInC(Counter):
+    """No signal is looked at."""
+
+    @command
+    def add(self, amount: int) -> int:
+        return sum(itertools.repeat(1, 10**14))
+
+
+class BeginsForEver(Counter):
+    def __init__(self) -> None:
+        super().__init__()
+        time.sleep(1000)

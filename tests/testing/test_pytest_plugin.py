@@ -92,6 +92,56 @@ def test_loading_the_plugin_loads_nothing_heavy() -> None:
     assert done.stdout == "['pbft', 'pbft.testing', 'pbft.testing.pytest_plugin']\n"
 
 
+WRONG = """
+import pytest
+from pbft import command
+from service import Good
+
+class Outer:
+    class Inner(Good): ...
+
+@pytest.mark.parametrize("service", [dict, Good(), "service.Good", "service:None", Outer.Inner])
+def test_wrong(simulation, service):
+    simulation(service)
+
+@pytest.mark.parametrize("service", ["service:Nothing", dict])
+def test_no_cluster(cluster, service):
+    cluster(service)
+"""
+
+
+def test_what_is_no_service_is_one_sentence_and_no_traceback(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(service=SERVICE, test_wrong=WRONG)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=7)
+    result.stdout.no_fnmatch_line("*Error: *Traceback*")
+    result.stdout.no_fnmatch_line("*pytest_plugin.py:*")
+    result.stdout.fnmatch_lines(
+        [
+            "dict has no @command: there is nothing to call",
+            "Good is wanted itself, and this is an object of it",
+            "service.Good: a service is named as module:Class, such as bank:Bank",
+            "service:None cannot be imported: *",
+            "test_wrong:Outer.Inner: define it at the top of its module, where replicas find it",
+            "service:Nothing cannot be imported: *",
+            "dict has no @command and no @query: decorate its methods",
+        ]
+    )
+
+
+@pytest.mark.parametrize("number", ["0", "-3", "many"])
+def test_a_number_of_seeds_that_is_none_is_refused(tests: pytest.Pytester, number: str) -> None:
+    result = tests.runpytest_subprocess("-p", "no:cacheprovider", f"--pbft-seeds={number}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--pbft-seeds*whole number from 1 on*"])
+
+
+def test_a_plan_that_is_not_there_is_named_before_any_test(tests: pytest.Pytester) -> None:
+    result = tests.runpytest_subprocess("-p", "no:cacheprovider", "--pbft-replay", "no.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no.json cannot be read*"])
+
+
 @pytest.mark.cluster
 def test_four_real_processes_and_a_drill(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(service=SERVICE, test_real=REAL)

@@ -15,6 +15,8 @@ from pbft.core.errors import UnansweredError
 from pbft.core.ids import ReplicaId
 from pbft.testing.cluster import ProcessError
 from pbft.testing.cluster.mesh import MeshCluster
+from pbft.testing.determinism import imported
+from pbft.typed.hosting import hosted
 
 PROTOCOL = {"checkpoint_interval": 8, "window": 32, "request_timeout_ms": 500}
 CLIENTS = 2
@@ -24,7 +26,8 @@ CALL_SECONDS = 30.0
 
 class ServiceCluster(MeshCluster):
     """A running `MeshCluster` of `module:Class`; every client's links pass the proxy. What it has
-    given out is closed with it. Raises `ConfigurationError`."""
+    given out is closed with it. Raises `ConfigurationError`, and `ServiceError` where the class
+    cannot be imported or replicated."""
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class ServiceCluster(MeshCluster):
         protocol: Mapping[str, int] | None = None,
         seed: int = 0,
     ) -> None:
+        hosted(imported(service)())
         super().__init__(
             directory,
             n=n,
