@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -23,8 +22,8 @@ from pbft.core.errors import ServiceError
 from pbft.testing import determinism
 from pbft.testing.determinism import UnfinishedError, imported
 from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
-from pbft.testing.plan import Plan, explicit
 from pbft.testing.patience import ENDLESS, PROCESS, RUN_SECONDS, apart, bounded, limited
+from pbft.testing.plan import Plan, explicit
 from pbft.testing.planfiles import DIRECTORY, keep, violated
 from pbft.testing.reductions import events
 from pbft.testing.replaying import ENDED, judge_of

@@ -96,9 +96,7 @@ def _where(frame: FrameType | None) -> str:
     return f"{call}, in {at},"
 
 
-def bounded(
-    seconds: float, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-) -> T:
+def bounded(seconds: float, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """What `function` returns. The process ends where that takes twice `seconds`, whatever it
     does: for processes that were made for it."""
     with open(os.devnull, "w") as nowhere:

@@ -28,7 +28,8 @@ LIMIT = 60.0
 """Seconds of one run."""
 
 Simulate: TypeAlias = Callable[..., "Checked | None"]
-"""What `simulation` is: `simulation(service, seeds=20, seed=0, limit=60.0)`; none for a plan replayed."""
+"""What `simulation` is: `simulation(service, seeds=20, seed=0, limit=60.0)`; what it gives is none
+for a plan replayed."""
 Start: TypeAlias = Callable[..., "ServiceCluster"]
 """What `cluster` is: `cluster(service, n=4, clients=2)`."""
 
@@ -65,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """What is wrong with a service is a sentence; where in our sources that was seen helps nobody."""
+    """What is wrong with a service is a sentence: where in our sources it was seen helps nobody."""
     try:
         yield
     except pbft.PbftError as error:

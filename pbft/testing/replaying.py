@@ -14,7 +14,6 @@ from pbft.testing.planfiles import PlanFile, PlanFileError, violated
 from pbft.testing.shrinking import Judge
 from pbft.testing.simulator import Report, run
 
-
 ENDED = (
     "the run ended its process, or did not give it back: look for os._exit, for too little memory,"
     " or for a call that no signal interrupts"

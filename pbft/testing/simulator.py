@@ -276,9 +276,7 @@ def simulate(seed: int, replicas: int = 4, traitors: int | None = None) -> Repor
     return run(draw(seed, replicas, traitors))
 
 
-def run(
-    plan: Plan, observers: Sequence[Observer] = (), *, seconds: float = RUN_SECONDS
-) -> Report:
+def run(plan: Plan, observers: Sequence[Observer] = (), *, seconds: float = RUN_SECONDS) -> Report:
     """Run a plan under every oracle. The random numbers of Python itself are the plan's meanwhile,
     so that a service which draws from them fails alike every time. A run that takes longer than
     `seconds` is interrupted, and violates `endless`. Raises `ServiceError` where a replica of it

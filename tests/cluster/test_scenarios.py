@@ -132,6 +132,19 @@ def test_a_client_whose_primary_is_out_of_its_reach(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def said(mesh: MeshCluster, replica: int) -> str:
+    """In its log."""
+    return (mesh.directory / f"replica-{replica}.log").read_text("utf-8")
+
+
+async def until_said(mesh: MeshCluster, replica: int, words: str) -> None:
+    for _ in range(int(BOUND * 20)):
+        if words in said(mesh, replica):
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError(f"replica {replica} does not say: {words}")
+
+
 @pytest.mark.scenario("CF4")
 def test_a_replica_with_another_cluster_file_is_named_on_both_sides(tmp_path: Path) -> None:
     """It votes nowhere, and the other three go on; with their file it is one of them again."""
@@ -146,10 +159,7 @@ def test_a_replica_with_another_cluster_file_is_named_on_both_sides(tmp_path: Pa
                 await KeyValueClient(client).put(b"key", b"value")
                 words = "{} runs with another cluster.toml, and neither hears the other"
                 for one, other in ((0, "replica-3"), (3, "replica-0")):
-                    log = mesh.directory / f"replica-{one}.log"
-                    async with asyncio.timeout(BOUND):
-                        while words.format(other) not in log.read_text("utf-8"):
-                            await asyncio.sleep(0.05)
+                    await until_said(mesh, one, words.format(other))
                 mesh.stop(3)
                 path.write_text(theirs)
                 mesh.start(3)

@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,9 @@ def opened(configs: Sequence[Configuration]) -> tuple[set[frozenset[Principal]],
     for one, other in combinations(range(len(configs)), 2):
         ends = {str(number): _links(number, keys, configs[number]) for number in (one, other)}
         drops += _shaken(ends, str(one), str(other))
-        if all(end.established(peer) for end, peer in zip(ends.values(), [*ends][::-1], strict=True)):
+        if all(
+            end.established(peer) for end, peer in zip(ends.values(), [*ends][::-1], strict=True)
+        ):
             found.add(frozenset((one, other)))
     return found, drops
 
@@ -70,7 +73,7 @@ def started(plan: Plan, others: Mapping[int, Configuration]) -> tuple[Script, li
     return Script(plan, configs=others, network=over(links)), drops
 
 
-CHANGES: list[dict[str, int]] = [
+CHANGES: list[dict[str, Any]] = [
     {"checkpoint_interval": 4},
     {"window": 32},
     {"batch_max_requests": 2},
@@ -81,7 +84,7 @@ CHANGES: list[dict[str, int]] = [
 @pytest.mark.scenario("CF4", kills="CF4 links do not compare parameters")
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
 def test_a_replica_with_other_parameters_votes_nowhere_and_the_others_go_on(
-    change: dict[str, int],
+    change: dict[str, Any],
 ) -> None:
     plan = replace(calm(), core=frozenset((0, 1, 2)))
     run, drops = started(plan, {3: replace(plan.config, **change)})

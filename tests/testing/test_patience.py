@@ -1,6 +1,7 @@
 """What never returns is a failure with a name, and with a plan that shows it again."""
 
 import re
+import signal
 import threading
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pbft.core.errors import ServiceError
-from pbft.testing import determinism, patience
+from pbft.testing import determinism
 from pbft.testing.checking import check, differences
 from pbft.testing.patience import ENDLESS, PROCESS, apart, bounded, limited
 from pbft.testing.planfiles import load, told, violated
@@ -24,9 +25,15 @@ LIMIT = 2.0
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("NeverReturns", r"endless: add\(-?\d+\), in NeverReturns.add \(breakable.py:\d+\), has not"),
+        (
+            "NeverReturns",
+            r"endless: add\(-?\d+\), in NeverReturns.add \(breakable.py:\d+\), has not",
+        ),
         ("NeverReturnsAndSwallows", r"endless: add\(-?\d+\), in NeverReturnsAndSwallows.add"),
-        ("EndlessInvariant", r"endless: the run, in EndlessInvariant.invariant \(breakable.py:\d+\), has"),
+        (
+            "EndlessInvariant",
+            r"endless: the run, in EndlessInvariant.invariant \(breakable.py:\d+\), has",
+        ),
     ],
 )
 def test_a_run_that_does_not_return_is_a_violation_that_names_the_call(
@@ -93,7 +100,9 @@ def test_several_processes_name_it_as_well(name: str, oracle: str, said: str) ->
 
 
 def test_a_service_that_never_begins_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ServiceError, match=r"the run, in BeginsForEver.__init__ .* has not returned after 2 s"):
+    with pytest.raises(
+        ServiceError, match=r"the run, in BeginsForEver.__init__ .* has not returned after 2 s"
+    ):
         check(f"{SERVICES}:BeginsForEver", seeds=1, directory=tmp_path, limit=LIMIT)
 
 
@@ -105,15 +114,15 @@ def test_determinism_says_which_call_does_not_return(monkeypatch: pytest.MonkeyP
 
 def test_an_alarm_that_somebody_else_has_set_is_set_again() -> None:
     rung: list[int] = []
-    before = patience.signal.signal(patience.signal.SIGALRM, lambda number, frame: rung.append(1))
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(1))
     try:
-        patience.signal.setitimer(patience.signal.ITIMER_REAL, 0.3)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
         with limited(60.0):
             pass
         time.sleep(0.5)
         assert rung == [1]
     finally:
-        patience.signal.signal(patience.signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_in_another_thread_nothing_is_limited() -> None:
