@@ -54,6 +54,35 @@ class LastToken(Counter):
         return rng.choice((call, call, ("add", 0), ("read",)))
 
 
+class LastFour(Counter):
+    """What is repeated is counted once, unless four others come in between."""
+
+    recent: list[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recent = []
+        self.distinct = Map(str, int)
+
+    @command
+    def pay(self, token: str, amount: int) -> int:
+        if token not in self.recent:
+            self.recent.append(token)
+            del self.recent[:-4]
+            self.value += amount
+        self.distinct[token] = amount
+        return self.value
+
+    def invariant(self) -> None:
+        if self.value != sum(self.distinct.values()):
+            raise ValueError(f"{sum(self.distinct.values())} were paid, {self.value} are counted")
+
+    @staticmethod
+    def workload(rng: random.Random) -> tuple[object, ...]:
+        number = rng.randrange(12)
+        return ("pay", f"token {number}", number)
+
+
 class Forgetful(Counter):
     """What was repeated is remembered in the process, which a restart forgets."""
 

@@ -10,6 +10,7 @@ from pbft.testing.planfiles import violated
 from pbft.testing.reductions import events
 from pbft.testing.shrinking import ShrinkingError, Shrunk, shrink
 from pbft.testing.simulator import Report, run
+from pbft.testing.swarm import swarm
 from tests.testing.planted_plans import brief, low_quorum, no_deduplication
 
 FEW = 15
@@ -87,3 +88,11 @@ def test_the_budget_is_kept() -> None:
 def test_what_holds_cannot_be_made_smaller() -> None:
     with pytest.raises(ShrinkingError, match="violates nothing"):
         shrink(PLAN, lambda plan: Report(0, True, [], 0, {}, "", 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 8])
+def test_a_repetition_that_counts_twice_is_small_after_few_runs(seed: int) -> None:
+    """The time is limited, and the machine may be slow: what it takes calls alone to break comes
+    first, and then what makes runs quick."""
+    small = shrink(swarm(seed, "tests.testing.breakable:LastFour"), runs=20)
+    assert events(small.plan) <= 15
