@@ -81,7 +81,7 @@ class Clients:
         signed = authentication.sign(Request(name, saying.timestamp, saying.operations))
         raw = bytearray(signed.raw)
         if saying.flipped is not None:
-            raw[saying.flipped] ^= 1
+            raw[saying.flipped % len(raw)] ^= 1
         return Send(saying.to, bytes(raw), signed.message)
 
     def _signs(self, send: Send) -> None:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from pbft.core.errors import ConfigurationError, PbftError
 from pbft.testing.plan import Plan, explicit
+from pbft.testing.plan_limits import fault
 from pbft.testing.simulator import Report
 
 FORMAT = 1
@@ -108,14 +109,18 @@ def decode(data: bytes) -> PlanFile:
         raise PlanFileError(f"not a plan file: {error}") from None
     _check_version(loose)
     try:
-        return msgspec.json.decode(data, type=PlanFile)
+        file = msgspec.json.decode(data, type=PlanFile)
     except (msgspec.MsgspecError, ConfigurationError, RecursionError) as error:
         raise PlanFileError(f"not a plan that can be run: {error}") from None
+    wrong = fault(file.plan)
+    if wrong is not None:
+        raise PlanFileError(f"not a plan that can be run: {wrong}")
+    return file
 
 
 def _check_version(loose: dict[str, Any]) -> None:
     number, plan = loose.get("format"), loose.get("plan")
-    if not isinstance(number, int) or not isinstance(plan, dict):
+    if not isinstance(number, int) or number < 1 or not isinstance(plan, dict):
         raise PlanFileError(
             "not a plan file: it has no format or no plan; `pbft simulate` makes it"
         )
