@@ -50,6 +50,9 @@ def add_parser(subparsers: SubParsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 where nobody is convicted, 1 where somebody is; raises `ConfigurationError` for a file that
     cannot be read."""
+    for path in args.paths:
+        if not path.exists():
+            raise UsageError(f"{path} cannot be read: it does not exist")
     cluster = Cluster.load(_directory(args.cluster, args.paths))
     files = [file for path in args.paths for file in _files(path)]
     if not files:

@@ -16,7 +16,7 @@ from pbft.cli.parsing import SubParsers, UsageError, add_command, add_limit, who
 from pbft.core.errors import ServiceError
 from pbft.testing.checking import SEEDS, Checked, Finding, Progress, check
 from pbft.testing.cluster.drill import SECONDS, Drilled, drill
-from pbft.testing.planfiles import DIRECTORY
+from pbft.testing.planfiles import DIRECTORY, PlanFileError
 
 MAX_SEEDS = 10**7
 MAX_MINUTES = 24 * 60
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
             if args.cluster:
                 progress("real processes", checked.runs, checked.runs)
                 drilled = drill(args.service, args.cluster, seed=args.seed)
-    except ServiceError as error:
+    except (ServiceError, PlanFileError) as error:
         raise UsageError(str(error)) from None
     good = not checked.problems and (drilled is None or not drilled.problems)
     if args.json:

@@ -24,7 +24,7 @@ from pbft.testing.determinism import UnfinishedError, imported
 from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
 from pbft.testing.patience import ENDLESS, PROCESS, RUN_SECONDS, apart, bounded, limited
 from pbft.testing.plan import Plan, explicit
-from pbft.testing.planfiles import DIRECTORY, keep, violated
+from pbft.testing.planfiles import DIRECTORY, check_writable, keep, violated
 from pbft.testing.reductions import events
 from pbft.testing.replaying import ENDED, judge_of
 from pbft.testing.shrinking import shrink
@@ -117,7 +117,9 @@ def check(
     progress: Progress = lambda what, done, total: None,
 ) -> Checked:
     """Check `module:Class` with so many seeds from `seed` on, each run within `limit` seconds, and
-    no new ones after `seconds`. Raises `ServiceError` where it cannot be imported or called."""
+    no new ones after `seconds`. Raises `ServiceError` where it cannot be imported or called, and
+    `PlanFileError` where nothing can be kept in `directory`."""
+    check_writable(directory)
     with limited(limit):
         about = subject(service)
         about.make()

@@ -35,6 +35,8 @@ def fault(plan: Plan) -> str | None:
     """What no run can be made of, in words; none where nothing is wrong."""
     if plan.scripts is None and plan.clients < 1:
         return "there are no clients: give it scripts, or at least one of them"
+    if plan.core is not None and not plan.core:
+        return "nobody is in its core, so that it never ends: leave that out, or name a quorum"
     for key in (*plan.traitors, *plan.attacks):
         if not 0 <= key < plan.config.n:
             return f"there is no replica {key} of {plan.config.n}"

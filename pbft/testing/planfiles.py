@@ -69,6 +69,14 @@ def keep(plan: Plan, report: Report, directory: Path = DIRECTORY, name: str = ""
     return write(directory / f"{words}-{hashlib.sha256(data).hexdigest()[:8]}.json", data)
 
 
+def check_writable(directory: Path) -> None:
+    """Before hours of runs: whether what fails can be kept there. Raises `PlanFileError`."""
+    made = not directory.exists()
+    write(directory / "writable", b"").unlink()
+    if made:
+        directory.rmdir()
+
+
 def write(path: Path, data: bytes) -> Path:
     """Put `data` at `path`, all of it or nothing. Raises `PlanFileError`."""
     try:

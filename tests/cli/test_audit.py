@@ -41,6 +41,7 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path / "c")
 
 
+@pytest.mark.scenario("AC1")
 def test_ac1_a_file_and_the_public_keys_name_the_culprit(
     scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,3 +93,10 @@ def test_usage(scene: Scene, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     ):
         assert main(["audit", *arguments]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_a_path_that_is_not_there_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", str(tmp_path / "nothing")]) == 2
+    assert capsys.readouterr().err == f"pbft: {tmp_path / 'nothing'} cannot be read: it does not exist\n"

@@ -65,3 +65,13 @@ def test_what_cannot_be_checked_is_a_wrong_command_line(
 ) -> None:
     assert main(["check", name]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_where_nothing_can_be_kept_nothing_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pbft.testing.checking.differences", lambda *given: pytest.fail("it ran"))
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    assert main(["check", f"{SERVICES}:Counter", "--keep", str(taken / "here")]) == 2
+    assert "cannot be written" in capsys.readouterr().err

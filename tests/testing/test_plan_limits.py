@@ -47,6 +47,7 @@ def outburst(**changes: Any) -> dict[str, Any]:
         ({"operations": 10**12, "scripts": None}, {}, "operations"),
         ({"faulty_clients": 10**6, "outbursts": None}, {}, "faulty_clients"),
         ({"core": [0, 77]}, {}, "core is 77"),
+        ({"core": []}, {}, "nobody is in its core"),
         ({"traitors": {"9": "silent"}}, {}, "there is no replica 9 of 4"),
         ({"crashes": [{"begin": 1, "end": HUGE, "replica": 0}]}, {}, "crashes.end"),
         ({"crashes": [{"begin": 1, "end": 2, "replica": -1}]}, {}, "crashes.replica"),

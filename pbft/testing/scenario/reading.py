@@ -32,8 +32,10 @@ def read(path: Path) -> Scenario:
         if path.stat().st_size > MAX_BYTES:
             raise ScenarioError(f"{path}: a scenario has at most {MAX_BYTES} bytes")
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise ScenarioError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ScenarioError(f"{path} is no text: a scenario has a sentence per line") from None
     return parse(text, path)
 
 
