@@ -1,54 +1,30 @@
 """Byzantine behaviours around honest replicas: for the demo, the simulator, and your own tests."""
 
 from pbft.testing.byzantine.behaviour import Behaviour, Maker
-from pbft.testing.byzantine.lying import (
-    LieInCheckpoints,
-    LieInNewView,
-    LieInViewChange,
-    LieToClients,
-    LieToLaggards,
-    WithholdResults,
-)
-from pbft.testing.byzantine.mixed import Mixed, Twins
-from pbft.testing.byzantine.ordering import (
-    Corrupt,
-    Equivocate,
-    Flood,
-    NameNothing,
-    ProposeAgain,
-    Replay,
-    Silent,
-    Withhold,
-)
+from pbft.testing.byzantine.mixed import MIXABLE, Mixed, Twins
+from pbft.testing.byzantine.ordering import ProposeAgain, Silent
 from pbft.testing.byzantine.pacing import FailViews, OneByOne, Slow, StarveOne, slow
 
 __all__ = ["ADVERSARIES", "BEHAVIOURS", "PACING", "Behaviour", "Maker", "Twins"]
 
-BEHAVIOURS: dict[str, Maker] = {
-    "equivocate": Equivocate,
+ADVERSARIES: dict[str, Maker] = {
+    **MIXABLE,
     "silent": Silent,
     "slow": Slow,
-    "corrupt": Corrupt,
-    "lie-to-clients": LieToClients,
-    "lie-in-checkpoints": LieInCheckpoints,
-    "replay": Replay,
+    "propose-again": ProposeAgain,
+    "mixed": Mixed,
+}
+"""What the simulator draws from."""
+
+_OFFERED = (
+    *("equivocate", "silent", "slow", "corrupt"),
+    *("lie-to-clients", "lie-in-checkpoints", "replay"),
+)
+BEHAVIOURS: dict[str, Maker] = {
+    **{name: ADVERSARIES[name] for name in _OFFERED},
     "none": Behaviour,
 }
 """What the demo offers, by name."""
-
-ADVERSARIES: dict[str, Maker] = {
-    **{name: maker for name, maker in BEHAVIOURS.items() if name != "none"},
-    "withhold": Withhold,
-    "flood": Flood,
-    "name-nothing": NameNothing,
-    "lie-in-view-changes": LieInViewChange,
-    "lie-in-new-views": LieInNewView,
-    "lie-to-laggards": LieToLaggards,
-    "withhold-results": WithholdResults,
-    "mixed": Mixed,
-    "propose-again": ProposeAgain,
-}
-"""What the simulator draws from."""
 
 PACING: dict[str, Maker] = {
     "starve-one": StarveOne,

@@ -5,50 +5,15 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pbft.core.effects import Send
 from pbft.core.ids import Instant, Packet
+from pbft.testing.byzantine import ADVERSARIES, PACING, Maker
 from pbft.testing.byzantine.attacks import Attack
-from pbft.testing.byzantine.behaviour import Maker
-from pbft.testing.byzantine.lying import (
-    LieInCheckpoints,
-    LieInNewView,
-    LieInViewChange,
-    LieToClients,
-    LieToLaggards,
-    WithholdResults,
-)
-from pbft.testing.byzantine.mixed import Mixed
-from pbft.testing.byzantine.ordering import (
-    Corrupt,
-    Equivocate,
-    Flood,
-    NameNothing,
-    ProposeAgain,
-    Replay,
-    Silent,
-    VoteAsPrimary,
-    Withhold,
-)
-from pbft.testing.byzantine.pacing import FailViews, Slow
+from pbft.testing.byzantine.ordering import VoteAsPrimary
 from pbft.testing.byzantine.parts import Part, Traitor
 
 IMITATED: dict[str, Maker] = {
-    "equivocate": Equivocate,
-    "silent": Silent,
-    "slow": Slow,
-    "corrupt": Corrupt,
-    "replay": Replay,
-    "withhold": Withhold,
-    "flood": Flood,
-    "name-nothing": NameNothing,
-    "propose-again": ProposeAgain,
+    **ADVERSARIES,
+    "fail-views": PACING["fail-views"],
     "vote-as-primary": VoteAsPrimary,
-    "lie-to-clients": LieToClients,
-    "withhold-results": WithholdResults,
-    "lie-in-checkpoints": LieInCheckpoints,
-    "lie-in-view-changes": LieInViewChange,
-    "lie-in-new-views": LieInNewView,
-    "lie-to-laggards": LieToLaggards,
-    "fail-views": FailViews,
-    "mixed": Mixed,
 }
 """Those that only bend what leaves, or add to it."""
 

@@ -7,7 +7,7 @@ from pbft.core.effects import Effects, Send
 from pbft.core.ids import Instant, Packet, Principal, ReplicaId
 from pbft.core.replica import Replica
 from pbft.core.status import ReplicaStatus
-from pbft.testing.byzantine.behaviour import Behaviour
+from pbft.testing.byzantine.behaviour import Behaviour, Maker
 from pbft.testing.byzantine.lying import (
     LieInCheckpoints,
     LieInNewView,
@@ -26,27 +26,29 @@ from pbft.testing.byzantine.ordering import (
 )
 
 
+MIXABLE: dict[str, Maker] = {
+    "equivocate": Equivocate,
+    "corrupt": Corrupt,
+    "replay": Replay,
+    "withhold": Withhold,
+    "flood": Flood,
+    "name-nothing": NameNothing,
+    "lie-to-clients": LieToClients,
+    "lie-in-checkpoints": LieInCheckpoints,
+    "lie-in-view-changes": LieInViewChange,
+    "lie-in-new-views": LieInNewView,
+    "lie-to-laggards": LieToLaggards,
+    "withhold-results": WithholdResults,
+}
+"""By name, those that act now and then; `Mixed` draws by their order."""
+
+
 class Mixed(Behaviour):
     """Any of the other attacks at any time, and honesty in between."""
 
-    KINDS = (
-        Equivocate,
-        Corrupt,
-        Replay,
-        Withhold,
-        Flood,
-        NameNothing,
-        LieToClients,
-        LieInCheckpoints,
-        LieInViewChange,
-        LieInNewView,
-        LieToLaggards,
-        WithholdResults,
-    )
-
     def __init__(self, honest: Replica) -> None:
         super().__init__(honest)
-        self._parts = [kind(honest) for kind in self.KINDS]
+        self._parts = [kind(honest) for kind in MIXABLE.values()]
 
     def reseed(self, rng: random.Random) -> None:
         super().reseed(rng)
