@@ -9,16 +9,16 @@ changed in one small way for some receivers (`c` times). Then the network heals.
 import random
 
 from pbft.core.config import Configuration
-from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
+from pbft.core.ids import SECOND, ReplicaId
 from pbft.testing.byzantine.attacks import AnyAct, Attack, Change, Mutate, Omit, Target
 from pbft.testing.byzantine.composed import COMPOSED
 from pbft.testing.plan import Plan
 from pbft.testing.rounds import RoundCut
+from pbft.testing.small_scope import configuration, small
 
 ROUNDS = 8
 MOST = 2
 """Of either kind of fault."""
-T = 400 * MILLISECOND
 HEALED_NS = 4 * SECOND
 
 SMALL: tuple[AnyAct, ...] = (
@@ -44,23 +44,12 @@ def byzzfuzz(d: int, c: int, seed: int, replicas: int = 4) -> Plan:
     rng = random.Random(f"byzzfuzz {d} {c} {seed} {replicas}")
     traitor = rng.randrange(replicas)
     attacks = tuple(_process_fault(rng, replicas, traitor) for _ in range(c))
-    return Plan(
-        seed=seed,
-        config=_configuration(rng, replicas),
+    return small(
+        seed,
+        _configuration(rng, replicas),
         traitors={traitor: COMPOSED} if c else {},
-        twins=False,
-        real_keys=False,
-        loss=0.0,
-        duplicates=0.0,
-        delay_ns=2 * MILLISECOND,
-        calm_delay_ns=5 * MILLISECOND,
-        disk_delay_ns=0,
         gst_ns=HEALED_NS,
-        clients=2,
-        faulty_clients=0,
         operations=8,
-        outbursts=[],
-        per_link=True,
         attacks={traitor: attacks} if c else {},
         round_cuts=tuple(_network_fault(rng, replicas) for _ in range(d)),
     )
@@ -80,15 +69,6 @@ def _process_fault(rng: random.Random, n: int, traitor: ReplicaId) -> Attack:
 
 def _configuration(rng: random.Random, n: int) -> Configuration:
     """One number at a time, mostly: the rounds follow one another as in the paper."""
-    return Configuration(
-        cluster_id=b"byzzfuzz".ljust(16, b"."),
-        n=n,
-        checkpoint_interval=2,
-        window=4,
-        pipeline=rng.choice((1, 1, 2)),
-        batch_max_requests=rng.choice((1, 2)),
-        client_window=16,
-        request_timeout_ns=T,
-        timeout_max_ns=4 * T,
-        status_interval_ns=T // 4,
+    return configuration(
+        b"byzzfuzz", n, pipeline=rng.choice((1, 1, 2)), batch_max_requests=rng.choice((1, 2))
     )

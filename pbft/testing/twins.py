@@ -15,13 +15,12 @@ from itertools import combinations, permutations, product
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
-from pbft.core.config import Configuration
 from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
 from pbft.services.kv import CompareAndSwap, Put, encode
 from pbft.testing.plan import TWIN, Partition, Plan
 from pbft.testing.scripts import Call, Script
+from pbft.testing.small_scope import T, configuration, small
 
-T = 400 * MILLISECOND
 ROUND_NS = 3 * T // 2
 BEGIN_NS = SECOND - 20 * MILLISECOND
 """Just before the clients begin: by then everybody has leave to vote."""
@@ -185,40 +184,14 @@ def _plan(index: int, family: Family, rounds: tuple[Division, ...]) -> Plan:
         for turn, division in enumerate(rounds)
         for group in division[1:]
     ]
-    return Plan(
-        seed=index,
-        config=_configuration(family.n),
+    return small(
+        index,
+        configuration(b"twins", family.n, pipeline=2, batch_max_requests=1),
         traitors=dict.fromkeys(family.twins, TWIN),
-        twins=False,
-        real_keys=False,
-        loss=0.0,
-        duplicates=0.0,
-        delay_ns=2 * MILLISECOND,
-        calm_delay_ns=5 * MILLISECOND,
-        disk_delay_ns=0,
         gst_ns=end,
-        clients=2,
-        faulty_clients=0,
         operations=2 * (family.rounds + 1),
         partitions=partitions,
         scripts={name: _script(name, family.rounds) for name in ("client-0", "client-1")},
-        outbursts=[],
-        per_link=True,
-    )
-
-
-def _configuration(n: int) -> Configuration:
-    return Configuration(
-        cluster_id=b"twins".ljust(16, b"."),
-        n=n,
-        checkpoint_interval=2,
-        window=4,
-        pipeline=2,
-        batch_max_requests=1,
-        client_window=16,
-        request_timeout_ns=T,
-        timeout_max_ns=4 * T,
-        status_interval_ns=T // 4,
     )
 
 

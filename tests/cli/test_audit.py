@@ -99,4 +99,7 @@ def test_a_path_that_is_not_there_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["audit", str(tmp_path / "nothing")]) == 2
-    assert capsys.readouterr().err == f"pbft: {tmp_path / 'nothing'} cannot be read: it does not exist\n"
+    assert (
+        capsys.readouterr().err
+        == f"pbft: {tmp_path / 'nothing'} cannot be read: it does not exist\n"
+    )

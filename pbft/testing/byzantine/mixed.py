@@ -25,7 +25,6 @@ from pbft.testing.byzantine.ordering import (
     Withhold,
 )
 
-
 MIXABLE: dict[str, Maker] = {
     "equivocate": Equivocate,
     "corrupt": Corrupt,
