@@ -2,8 +2,8 @@
 
 Each step runs a smaller plan and keeps it where the *same* property is violated first: a plan that
 fails in another way is another finding. Coarse steps come first, since they save most: all but the
-calls, whole kinds of events, whole clients, fewer replicas, a network that only delays; then halves, quarters and
-single events (delta debugging), again and again until nothing more can go.
+calls, whole kinds of events, whole clients, fewer replicas; then halves, quarters and single events
+(delta debugging), and simpler values, again and again until nothing more can go.
 
 What the network does to one message depends on those before it, so that a step may lose the failure
 by chance alone. Coarse steps are therefore tried under a few seeds.

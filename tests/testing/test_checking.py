@@ -51,6 +51,7 @@ def test_a_difference_is_told_with_few_calls(monkeypatch: pytest.MonkeyPatch) ->
         operations: int = 0,
         seed: int = 0,
         calls: list[determinism.Operation] | None = None,
+        seconds: float = 0.0,
     ) -> determinism.Report | None:
         names = [each.name for each in calls or ()]
         last = len(names) - 1 - names[::-1].index("read") if "read" in names else 0
@@ -67,7 +68,9 @@ def test_a_difference_is_told_with_few_calls(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_breaks_is_made_small_kept_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checking, "shrink", lambda plan, seconds: shrink(plan, runs=30))
+    monkeypatch.setattr(
+        checking, "shrink", lambda plan, judge, seconds: shrink(plan, judge, runs=30)
+    )
     found = check(f"{SERVICES}:LostUpdate", seeds=1, directory=tmp_path)
     assert (found.service, found.runs, found.failed) == (f"{SERVICES}:LostUpdate", 1, 1)
     assert found.untested == ["add was never called", "read was never called"]
@@ -131,11 +134,3 @@ def test_no_run_begins_when_the_time_is_over(tmp_path: Path) -> None:
 def test_what_cannot_be_checked_is_one_sentence(name: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ServiceError, match=said):
         check(name, seeds=1, directory=tmp_path)
-
-
-def test_a_service_that_ends_the_process_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(determinism, "check", lambda runs, calls: None)
-    with pytest.raises(ServiceError, match=r"ended its process: look for os\._exit"):
-        check(f"{SERVICES}:EndsTheProcess", seeds=1, directory=tmp_path)

@@ -110,5 +110,5 @@ def test_what_cannot_be_checked_says_why() -> None:
 
 
 def test_a_service_that_ends_its_process_is_said() -> None:
-    with pytest.raises(ServiceError, match="does not run: it ended its process"):
+    with pytest.raises(ServiceError, match=r"operation \d+, leave\(\), ended the process"):
         check("tests.testing.breakable:EndsTheProcess", 10)
