@@ -173,13 +173,21 @@ class Attributes:
             raise ServiceError(f"{type(self._target).__name__}.{error}") from None
 
 
+EXAMPLES: dict[type, str] = {
+    **{dict: "dict[str, int]", list: "list[str]", set: "set[str]"},
+    **{frozenset: "frozenset[str]", tuple: "tuple[str, ...]"},
+}
+
+
 def _codec(owner: type, name: str, hints: dict[str, Any], value: object) -> Codec:
     if name in hints:
         return Codec(hints[name])
     if type(value) not in PLAIN:
+        kind = type(value).__name__
         raise ServiceError(
-            f"annotate {owner.__name__}.{name} at the class, such as `{name}: dict[str, int]`: it"
-            f" is a {type(value).__name__}, and what is in it must be known to be restored"
+            f"annotate {owner.__name__}.{name} at the class, such as"
+            f" `{name}: {EXAMPLES.get(type(value), kind)}`: it is a {kind}, and what is in it"
+            " must be known to be restored"
         )
     return Codec(type(value))
 

@@ -257,3 +257,11 @@ class BeginsForEver(Counter):
     def __init__(self) -> None:
         super().__init__()
         time.sleep(1000)
+
+
+class Prints(Counter):
+    @command
+    def add(self, amount: int) -> int:
+        print("{}", amount)
+        self.value += 1
+        return self.value

@@ -112,3 +112,13 @@ def test_what_cannot_be_checked_says_why() -> None:
 def test_a_service_that_ends_its_process_is_said() -> None:
     with pytest.raises(ServiceError, match=r"operation \d+, leave\(\), ended the process"):
         check("tests.testing.breakable:EndsTheProcess", 10)
+
+
+def test_what_a_service_prints_is_no_answer() -> None:
+    assert check("tests.testing.breakable:Prints", operations=20) is None
+
+
+def test_what_differs_is_shown_as_values() -> None:
+    report = check("tests.testing.planted:Order", operations=30)
+    assert report is not None
+    assert "\\x" not in report.text

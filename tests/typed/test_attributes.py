@@ -1,5 +1,6 @@
 """An attribute is what a restart would read, at every replica and after every call."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -8,6 +9,7 @@ import msgspec
 import pytest
 
 from pbft import Map, ServiceError, Since, command, query
+from pbft.typed.hosting import Hosted
 from tests.typed.host import Host, moved
 
 
@@ -240,3 +242,19 @@ def test_another_dict_of_attributes_is_looked_at_as_well() -> None:
     host = Host(Later())
     host.call(Later.hide)
     assert moved(host, Later()).ask(Later.read) == host.ask(Later.read) == b"hidden"
+
+
+@pytest.mark.parametrize(
+    ("value", "example"),
+    [([], "list[str]"), ({}, "dict[str, int]"), ((), "tuple[str, ...]"), (set(), "set[str]")],
+)
+def test_what_must_be_annotated_is_told_with_a_type_like_it(value: object, example: str) -> None:
+    class Log:
+        def __init__(self) -> None:
+            self.log = value
+
+        @command
+        def write(self, text: str) -> None: ...
+
+    with pytest.raises(ServiceError, match=re.escape(f"such as `log: {example}`: it is a")):
+        Hosted(Log())
