@@ -11,10 +11,10 @@ from tests.architecture.modules import Module, load, parse
 
 TOOLS = (
     *("pbft.processes", "pbft.testing.determinism", "pbft.testing.reexecution"),
-    "pbft.testing.cluster.witness",
+    *("pbft.testing.cluster.witness", "pbft.testing.surroundings"),
 )
-"""They hand the environment on to processes of theirs, and look at nothing in it; or, in a drill,
-at which service of the user's to watch."""
+"""They hand the environment on to processes of theirs, or change it there, and look at nothing in
+it; or, in a drill, at which service of the user's to watch."""
 
 
 def environment_reads(modules: list[Module]) -> list[str]:

@@ -171,6 +171,25 @@ def contradicted(rng: random.Random, plan: Plan) -> Plan:
     )
 
 
+def overasked(rng: random.Random, plan: Plan) -> Plan:
+    """A client asks at once for more than any client of the library does, more than once."""
+    about, everyone = subject(plan.service), tuple(range(plan.config.n))
+    name, window = f"mallory-{plan.faulty_clients}", 2 * REMEMBERED
+    count = rng.randrange(window - 4, window + 1)
+    begins = (CALLS_BEGIN_NS + rng.randrange(SECOND // 2), plan.gst_ns)
+    asks = [
+        tuple(Saying(everyone, first + at, (about.operation(rng),)) for at in range(count))
+        for first in (1, 1 + count)
+    ]
+    bursts = [Outburst(name, at, says) for at, says in zip(begins, asks, strict=True)]
+    return replace(
+        plan,
+        config=replace(plan.config, client_window=window, batch_max_requests=1, pipeline=1),
+        faulty_clients=plan.faulty_clients + 1,
+        outbursts=[*(plan.outbursts or ()), *bursts],
+    )
+
+
 MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
     usurped,
     two_faced,
@@ -179,4 +198,5 @@ MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
     forged,
     lied_to,
     contradicted,
+    overasked,
 )

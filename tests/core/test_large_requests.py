@@ -20,6 +20,7 @@ from pbft.core.messages import (
 from pbft.core.protocol.references import MAX_PARTIAL
 from pbft.core.protocol.retransmission import FETCHED_PER_TICK
 from pbft.core.records import Accepted
+from pbft.core.state.requests import REQUESTS_PER_CLIENT
 from pbft.core.wire import (
     batch_digest,
     decode_batch,
@@ -323,3 +324,14 @@ def test_t38_a_large_request_is_passed_on_only_once_it_has_waited() -> None:
     assert 1 <= len(passed) <= 3
     assert {to for to, _ in passed} == {(0, 2, 3)}
     assert one.replica.status().view == 0
+
+
+@pytest.mark.scenario("FL5", "T38")
+def test_a_greedy_clients_large_requests_hide_neither_its_small_ones_nor_each_other() -> None:
+    """Nobody else may know of them, and this replica would have them wait for ever."""
+    one, timestamps = lab(), range(1, REQUESTS_PER_CLIENT + 3)
+    one.feed(*(large(one, each) for each in timestamps), one.request(90))
+    passed = {message.timestamp for _, message in requests_sent(one.idle(0.15))}
+    assert passed == {90}
+    passed = {message.timestamp for _, message in requests_sent(one.idle(0.75))}
+    assert passed == {1, 90}

@@ -156,6 +156,26 @@ QUORUMS = (
         f"{LARGE}::test_t38_a_large_request_is_passed_on_only_once_it_has_waited",
     ),
     mutant(
+        "T38",
+        "a greedy client's large requests are never passed on",
+        f"{PROTOCOL}/retransmission.py",
+        "oldest = state.requests.oldest() or next(iter(state.requests.waiting), None)",
+        "oldest = state.requests.oldest()",
+        f"{LARGE}::test_a_greedy_clients_large_requests_hide_neither_its_small_ones_nor_each_other",
+    ),
+    mutant(
+        "T38",
+        "a large request hides the small ones of its client",
+        f"{PROTOCOL}/retransmission.py",
+        "        if references.is_large(state, request):\n            continue\n"
+        "        if not state.requests.greedy(client) or not served[client]:\n"
+        "            yield request\n",
+        "        if not state.requests.greedy(client) or not served[client]:\n"
+        "            if not references.is_large(state, request):\n"
+        "                yield request\n",
+        f"{LARGE}::test_a_greedy_clients_large_requests_hide_neither_its_small_ones_nor_each_other",
+    ),
+    mutant(
         "T11",
         "execution skips ahead",
         f"{PROTOCOL}/execution.py",

@@ -21,6 +21,7 @@ LEADS_TO: dict[Mood, str] = {
     moods.forged: "view change",
     moods.lied_to: "reply starvation",
     moods.contradicted: "recovered",
+    moods.overasked: "greedy client",
 }
 SEEDS = range(6)
 

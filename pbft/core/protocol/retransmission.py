@@ -80,13 +80,15 @@ def tick(state: ReplicaState, turn: Turn) -> None:
 
 
 def _passed_on(state: ReplicaState) -> Iterator[Signed[Request]]:
-    """What waits, oldest first; of a greedy client one request, so that all are ordered in time.
-    Of one that is greedy with the primary alone so many that others find so too: they may know of
-    few, and would blame the primary for what these wait behind the rest."""
+    """What waits and is small, oldest first; of a greedy client one, so that all are ordered in
+    time. Of one that is greedy with the primary alone so many that others find so too: they may
+    know of few, and would blame the primary for what these wait behind the rest."""
     most = REQUESTS_PER_CLIENT + 1 if state.is_primary else 1
     served: Counter[ClientId] = Counter()
     later: list[Signed[Request]] = []
     for (client, _), request in state.requests.waiting.items():
+        if references.is_large(state, request):
+            continue
         if not state.requests.greedy(client) or not served[client]:
             yield request
         elif served[client] < most:
@@ -119,11 +121,11 @@ def fetch_again(state: ReplicaState, turn: Turn) -> None:
 
 def _reforward(state: ReplicaState, turn: Turn) -> None:
     """Requests that a client may have told only us go to all, so that f+1 wait for them (CL3): a
-    large one only where it has been the oldest for half of T."""
+    large one only where it has been the oldest for half of T; those of greedy clients come last."""
     for request in list(islice(_passed_on(state), REFORWARDED_PER_TICK)):
-        if not references.is_large(state, request):
-            turn.forward(turn.peers, request.message, request.raw)
-    oldest, (head, ticks) = state.requests.oldest(), state.peers.head
+        turn.forward(turn.peers, request.message, request.raw)
+    oldest = state.requests.oldest() or next(iter(state.requests.waiting), None)
+    head, ticks = state.peers.head
     state.peers.head = (oldest, ticks + 1 if oldest == head else 0)
     due = state.config.request_timeout_ns // (2 * state.config.status_interval_ns)
     if oldest in state.requests.names and ticks % due == due - 1:
