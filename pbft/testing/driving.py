@@ -64,9 +64,9 @@ class Driving:
         self._done(host, host.replica.receive(packets, self._stage.instant))
 
     def wake(self, host: Host) -> None:
-        """Arm the host's one timer."""
+        """Arm the host's one timer, unless it has died in the turn that set it."""
         deadline = host.replica.deadline
-        if deadline is None:
+        if deadline is None or not host.up:
             return
         when = max(deadline, self._stage.now)
         if host.alarm_at is not None and host.alarm_at <= when:
