@@ -22,6 +22,7 @@ from pbft.testing.checkers import Checkers
 from pbft.testing.clients import Clients
 from pbft.testing.driving import Driving
 from pbft.testing.host import Host
+from pbft.testing.inside import state_of
 from pbft.testing.misfortunes import Misfortunes
 from pbft.testing.network import Network
 from pbft.testing.new_view_oracle import NewViewOracle
@@ -176,7 +177,8 @@ class Simulation:
         return settled or self._settled()
 
     def _settled(self) -> bool:
-        """Every correct client is done and every correct replica is up, equal and calm."""
+        """Every correct client is done and every correct replica is up, equal and calm: nothing
+        waits, but for what greedy clients ask, for which no primary is replaced (FL5)."""
         if self.now < self.plan.gst_ns or not all(w.done for w in self.workloads.values()):
             return False
         correct = [host for host in self.hosts if host.correct and self.plan.is_core(host.number)]
@@ -184,7 +186,9 @@ class Simulation:
         if not (recovered and all(host.up for host in correct)):
             return False
         statuses = [host.replica.status() for host in correct]
-        calm = all(s.voting and not s.waiting for s in statuses)
+        states = [state_of(host) for host in correct]
+        awaited = any(state and state.requests.oldest() for state in states)
+        calm = all(s.voting for s in statuses) and not awaited
         return calm and len({s.executed for s in statuses}) == 1
 
     # -- the network ----------------------------------------------------------------------------

@@ -571,6 +571,27 @@ LOST_DISK = tuple(
             "nulls_are_limited_in_every_interval_and_in_all",
         ),
         (
+            "nobody is blamed where nulls are withheld",
+            f"{PROTOCOL}/deadlines.py",
+            "if oldest is None and not state.is_primary and recovery.nulls_are_owed(state):",
+            "if False:",
+            "a_primary_that_lets_a_peer_wait_is_replaced",
+        ),
+        (
+            "a peer that does not follow has the primary replaced",
+            RECOVERY,
+            "if state.executed < min(half, said.executed + config.window):",
+            "if state.executed < half:",
+            "no_primary_is_blamed_for_a_peer_without_end",
+        ),
+        (
+            "a peer that recovers for ever has the primary replaced",
+            RECOVERY,
+            "if state.executed < min(half, said.executed + config.window):",
+            "if state.executed < said.executed + config.window:",
+            "no_primary_is_blamed_for_a_peer_without_end",
+        ),
+        (
             "nulls for a peer that is down",
             RECOVERY,
             "if sequence <= min(limit, said.executed + state.config.window):",

@@ -473,6 +473,34 @@ def test_t35_nulls_wait_for_a_peer_that_does_not_follow() -> None:
 
 
 @pytest.mark.scenario("T35")
+def test_t35_a_primary_that_lets_a_peer_wait_is_replaced() -> None:
+    lab = Lab(me=1)
+    lab.feed(RECOVERING, peer=2)
+    assert of_type(lab.idle(3.5), ViewChange) == []
+    assert of_type(lab.idle(1.0), ViewChange) != []
+
+
+@pytest.mark.scenario("T35")
+@pytest.mark.parametrize("follows", [True, False])
+def test_t35_no_primary_is_blamed_for_a_peer_without_end(follows: bool) -> None:
+    """Where the peer does not follow, or has had half of its grant: others may count otherwise."""
+    lab = Lab(me=1, window=16)
+    lab.feed(RECOVERING, peer=2)
+    lab.idle(0.15)
+    for at in range(1, (4 * 16 if follows else 16) + 1):
+        lab.feed(lab.decision(0, at, NULL_BATCH, (1, 2, 3)))
+        if at % 8 == 0:
+            root = lab.replica.status().checkpoints[at]
+            lab.feed(*(lab.checkpoint(r, at, root) for r in (0, 2, 3)))
+    executed = lab.replica.status().executed
+    assert executed == (64 if follows else 16)
+    lies = msgspec.structs.replace(RECOVERING, executed=executed if follows else 0)
+    for _ in range(20):
+        lab.feed(lies, peer=2)
+        assert of_type(lab.idle(1.0), ViewChange) == []
+
+
+@pytest.mark.scenario("T35")
 def test_t35_a_backup_accepts_a_null_whatever_its_clock_says() -> None:
     lab = Lab(me=1)
     (vote,) = of_type(lab.feed(lab.proposal(0, 1, NULL_BATCH), peer=0), Prepare)
@@ -484,7 +512,7 @@ def test_t35_a_backup_accepts_a_null_whatever_its_clock_says() -> None:
 def test_t35_a_primary_that_recovers_is_replaced_though_nothing_waits() -> None:
     lab = Lab(me=1)
     lab.feed(RECOVERING, peer=2)
-    assert of_type(lab.idle(5.0), ViewChange) == []
+    assert of_type(lab.idle(3.0), ViewChange) == []
     lab.feed(RECOVERING, peer=0)
     assert of_type(lab.idle(1.5), ViewChange)
 

@@ -6,6 +6,7 @@
 | request, view, oldest | the oldest waiting request, in an active view (T37) | T * 2^k |
 | due, view, first | what has been due longest (`performance`), behind others too | 2T * 2^k + T/4 |
 | recovering, view | a primary that says that it recovers, and so proposes nothing (T35) | T * 2^k |
+| nulls, view, executed | a number, where nothing waits but a peer that recovers (T35) | 4T * 2^k |
 | apart, view | a peer that left this view, alone: nobody else may ever follow it | its own |
 | together, times | nobody being apart, for as long as one would be waited for now | the same |
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
@@ -14,7 +15,13 @@
 | transfer, times fired | nodes that were asked for | the status interval |
 """
 
-from pbft.core.protocol import performance, retransmission, state_transfer, view_change
+from pbft.core.protocol import (
+    performance,
+    recovery,
+    retransmission,
+    state_transfer,
+    view_change,
+)
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.state.timers import TimerKey
 from pbft.core.turn import Turn
@@ -22,6 +29,8 @@ from pbft.core.turn import Turn
 LAG_INTERVALS = 2
 PATIENCE = 2
 """In timeouts: a request that was due is waited for at most so long, also behind older ones."""
+NULLS_PATIENCE = 4
+"""In timeouts, for numbers that only a peer needs that recovers."""
 APART_DOUBLINGS = 6
 """A peer alone in a later view is joined there after the longest timeout, then twice that, and so
 on: it may be correct and lost for this view (T27), or lie to have the primary replaced for ever.
@@ -68,6 +77,8 @@ def _suspicion(state: ReplicaState, now: int) -> dict[TimerKey, int]:
     primary = state.peers.get(config.primary(views.view))
     if primary is not None and primary.status is not None and primary.status.recovering:
         wanted["recovering", views.view] = delay
+    if oldest is None and not state.is_primary and recovery.nulls_are_owed(state):
+        wanted["nulls", views.view, state.executed] = NULLS_PATIENCE * delay
     requests = state.requests
     due = next((each for each in requests.due.items() if not requests.greedy(each[0][0])), None)
     if due is not None:
@@ -89,7 +100,7 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
             retransmission.tick(state, turn)
         case "fetch":
             retransmission.fetch_again(state, turn)
-        case "request" | "due" | "recovering" | "apart" if not state.views.active:
+        case "request" | "due" | "recovering" | "nulls" | "apart" if not state.views.active:
             pass  # another of them fired before, in this turn
         case "request":
             view_change.suspect(state, turn, "the oldest waiting request timed out")
@@ -97,6 +108,8 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
             view_change.suspect(state, turn, "a request that was due timed out behind others")
         case "recovering":
             view_change.suspect(state, turn, "the primary recovers")
+        case "nulls":
+            view_change.suspect(state, turn, "the primary lets a peer wait that recovers")
         case "apart":
             view_change.suspect(state, turn, "a replica has been alone in a later view")
         case "together":

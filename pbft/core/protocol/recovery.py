@@ -125,6 +125,20 @@ def tick(state: ReplicaState) -> None:
             recovery.granted[replica] = (limit, ticks)
 
 
+def nulls_are_owed(state: ReplicaState) -> bool:
+    """Whether a correct primary would number a null now: while no half of a grant is used up, so
+    that it does not matter when each replica first heard of the peer."""
+    recovery, config = state.recovery, state.config
+    for replica, (limit, _) in recovery.granted.items():
+        said = state.peers.by_id[replica].status
+        half = limit - GRANT_WINDOWS * config.window // 2
+        if said is None or not said.recovering:
+            continue
+        if state.executed < min(half, said.executed + config.window):
+            return True
+    return False
+
+
 def null_is_due(state: ReplicaState) -> bool:
     """Whether the next number is to be filled with a null for a peer that waits for H; it is
     taken off the interval's share. A peer that does not follow, since it is down, gets no more:
