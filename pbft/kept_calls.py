@@ -77,7 +77,7 @@ class KeptCalls:
     def close(self) -> None:
         """Calls that are open stay kept."""
         with suppress(sqlite3.Error):  # asked once more, then
-            self._drop()
+            self._drop(self._ended)
         self._db.close()
 
     @property
@@ -98,7 +98,7 @@ class KeptCalls:
         async with self._room:  # few at once: replicas remember so many requests of a client
             key = self._proxy.prepare(method, *args, **kwargs)
             number = await asyncio.shield(asyncio.create_task(self._kept(method.name, key)))
-            return await self._outcome(number, method)
+            return await self._outcome(number, key, method)
 
     async def _kept(self, name: str, key: str) -> int:
         """Goes on where its caller is cancelled: what is on the disk is known here."""
@@ -116,12 +116,12 @@ class KeptCalls:
         for number in list(self._open):
             if number not in self._open or number in self._under_way:
                 continue
-            name, _ = self._open[number]
+            name, key = self._open[number]
             methods = methods_of(self._service)
             if name not in methods:
                 raise ConfigurationError(f"a call of {name!r} is kept, and the service has none")
             try:
-                result = await self._outcome(number, methods[name][0])
+                result = await self._outcome(number, key, methods[name][0])
             except Exception as error:
                 if number in self._open:
                     raise
@@ -130,10 +130,10 @@ class KeptCalls:
                 found.append(Recovered(name, result))
         return found
 
-    async def _outcome(self, number: int, method: Method[P, R]) -> R:
+    async def _outcome(self, number: int, key: str, method: Method[P, R]) -> R:
         self._under_way.add(number)
         try:
-            result = await self._proxy.resolve(method, self._open[number][1])
+            result = await self._proxy.resolve(method, key)
         except Exception as error:
             if _final(error):
                 self._end(number)
@@ -144,26 +144,28 @@ class KeptCalls:
         return result
 
     def _end(self, number: int) -> None:
-        """Written with the next call: who loses this asks once more, and is told the same."""
-        del self._open[number]
-        self._ended.append(number)
+        """Written with the next call: who loses this asks once more, and is told the same. Its
+        caller and a recovery that began just when it was kept may both be told."""
+        if self._open.pop(number, None) is not None:
+            self._ended.append(number)
 
     # -- in a thread --------------------------------------------------------------------------
 
     def _keep(self, name: str, key: str) -> int:
+        ended = list(self._ended)
         try:
             self._db.execute("BEGIN")
-            self._drop()
+            self._drop(ended)
             kept = self._db.execute("INSERT INTO calls (name, key) VALUES (?, ?)", (name, key))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise StorageError(f"the call cannot be kept, and is not made: {error}") from None
+        del self._ended[: len(ended)]  # now, and where this failed with the next call
         return kept.lastrowid or 0
 
-    def _drop(self) -> None:
-        ended, self._ended = self._ended, []
+    def _drop(self, ended: list[int]) -> None:
         self._db.executemany("DELETE FROM calls WHERE number = ?", [(each,) for each in ended])
 
 

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,3 +163,60 @@ def test_a_file_that_is_none_is_not_left_open(tmp_path: Path) -> None:
         KeptCalls(tmp_path / "calls.db", RemoteBank(None))  # type: ignore[arg-type]
     assert caught
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+class Scripted(Proxy, Bank):
+    """Answers once it is let, whoever asks."""
+
+    def __init__(self) -> None:
+        self.keys = 0
+        self.answers = asyncio.Semaphore(0)
+
+    def prepare(self, method: Any, *args: Any, **kwargs: Any) -> str:
+        self.keys += 1
+        return f"{self.keys}"
+
+    async def resolve(self, method: Any, key: str) -> Any:
+        await self.answers.acquire()
+        return 1
+
+
+def test_what_its_caller_and_a_recovery_ask_at_once_is_told_to_both(tmp_path: Path) -> None:
+    """A recovery may begin just when the call is kept, and before its caller goes on."""
+
+    async def main() -> None:
+        proxy = Scripted()
+        with KeptCalls(tmp_path / "calls.db", proxy) as calls:
+            asked = asyncio.create_task(calls.call(Bank.deposit, "ann"))
+            while not calls.open:
+                await asyncio.sleep(0)
+            found = asyncio.create_task(calls.recover())
+            await asyncio.sleep(0.05)
+            proxy.answers.release()
+            proxy.answers.release()
+            assert await asyncio.wait_for(asked, 5) == 1
+            assert [each.result for each in await asyncio.wait_for(found, 5)] in ([], [1])
+            assert calls.open == 0
+
+    run(main())
+
+
+def test_what_has_ended_is_dropped_though_the_next_call_could_not_be_kept(tmp_path: Path) -> None:
+    """In another life replicas may have forgotten it, and it would seem to be lost."""
+
+    async def main() -> None:
+        path, proxy = tmp_path / "calls.db", Scripted()
+        proxy.answers.release()
+        with KeptCalls(path, proxy) as calls:
+            assert await calls.call(Bank.deposit, "ann") == 1
+            other = sqlite3.connect(path, isolation_level=None)
+            refusing = "BEFORE INSERT ON calls BEGIN SELECT raise(FAIL, 'full'); END"
+            other.execute(f"CREATE TRIGGER full {refusing}")
+            with pytest.raises(StorageError, match="full"):
+                await calls.call(Bank.deposit, "ann")
+            other.execute("DROP TRIGGER full")
+            other.close()
+        with KeptCalls(path, proxy) as calls:
+            assert calls.open == 0
+
+    run(main())
