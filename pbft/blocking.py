@@ -50,12 +50,14 @@ class BlockingClient:
 
     def __enter__(self) -> "BlockingClient":
         """As `Client.__aenter__`."""
-        if self._loop is not None:
-            raise PbftError("this client is open already: make another one")
-        self._loop = new_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="pbft", daemon=True)
-        self._thread.start()
-        self._process = os.getpid()
+        with self._gate:
+            if self._loop is not None or self._closing:
+                state = "closed" if self._closing else "open"
+                raise PbftError(f"this client is {state} already: make another one")
+            self._loop = new_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="pbft", daemon=True)
+            self._thread.start()
+            self._process = os.getpid()
         try:
             self.wait(self.client.__aenter__())
         except BaseException:
@@ -72,15 +74,19 @@ class BlockingClient:
         self.close()
 
     def close(self) -> None:
-        """As `Client.close`, from any thread: calls under way in others end. The thread ends."""
-        loop, thread = self._loop, self._thread
+        """As `Client.close`, from any thread: calls under way in others end. The thread ends.
+        Raises `PbftError` in a coroutine of its loop."""
         with self._gate:
+            self._check_thread()
+            loop, thread = self._loop, self._thread
             first, self._closing = not self._closing, True
         if loop is None or thread is None or self._process != os.getpid():
             return
         if first:
-            asyncio.run_coroutine_threadsafe(self._close(), loop).result()
-            loop.call_soon_threadsafe(loop.stop)
+            closed = asyncio.run_coroutine_threadsafe(self._close(), loop)
+            # Also where Ctrl-C ends the wait: whoever closes it again would wait for ever.
+            closed.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+            closed.result()
             thread.join()
             loop.close()
         else:
@@ -157,9 +163,12 @@ class BlockingClient:
             raise PbftError("this client is not open: use `with BlockingClient(...) as client`")
         if self._process != os.getpid():
             raise PbftError("this client was opened in another process: open one in this")
+        self._check_thread()
+        return self._loop
+
+    def _check_thread(self) -> None:
         if self._thread is threading.current_thread():
             raise PbftError("this is the client's own thread: `await` its `client` here")
-        return self._loop
 
     async def _prepare(self, operation: bytes) -> str:
         return self.client.prepare(operation)

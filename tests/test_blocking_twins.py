@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import inspect
+import threading
+import time
 from collections.abc import Coroutine, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -22,10 +24,12 @@ from pbft import (
     Proxy,
     RejectedError,
     UnansweredError,
+    blocking,
     events,
     services,
 )
 from pbft.services.configuration import BlockingConfiguration, Configuration, RemoteConfiguration
+from pbft.transport.loop import new_loop
 from tests.test_typed_client import saved, serving
 from tests.typed.bank import Bank, BlockingBank, InsufficientError
 
@@ -178,3 +182,85 @@ def test_an_exception_is_looked_for_where_the_blocking_proxy_is_defined() -> Non
             kind(Deaf()).deposit("ann", 1)
         assert type(caught.value) is expected
     OursError.__name__ = "OursError"  # it lives on among the subclasses
+
+
+def test_closing_in_the_loops_own_thread_is_refused(tmp_path: Path) -> None:
+    """It would wait for itself, and so would whoever closes it later."""
+    told: list[str] = []
+
+    async def within(client: BlockingClient) -> None:
+        client.close()
+
+    def close() -> None:
+        with BlockingClient(tmp_path / "c", identity="client-0") as client:
+            try:
+                client.wait(within(client))
+            except PbftError as error:
+                told.append(str(error))
+
+    saved(tmp_path / "c")
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
+    assert len(told) == 1
+    assert "own thread" in told[0]
+
+
+def test_threads_that_open_one_client_open_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly() -> asyncio.AbstractEventLoop:
+        time.sleep(0.05)
+        return new_loop()
+
+    monkeypatch.setattr(blocking, "new_loop", slowly)
+    saved(tmp_path / "c")
+    before, told = threading.active_count(), []
+    client = BlockingClient(tmp_path / "c", identity="client-0")
+
+    def enter() -> None:
+        try:
+            client.__enter__()
+        except PbftError as error:
+            told.append(str(error))
+
+    entering = [threading.Thread(target=enter) for _ in range(3)]
+    for each in entering:
+        each.start()
+    for each in entering:
+        each.join(10)
+    client.close()
+    assert len(told) == 2
+    assert all("is open already" in each for each in told)
+    assert threading.active_count() == before
+
+
+def test_what_was_closed_is_not_opened(tmp_path: Path) -> None:
+    """Closing it again would wait for a thread that nobody ends."""
+    client = BlockingClient(tmp_path / "c")
+    client.close()
+    with pytest.raises(PbftError, match="is closed already"):
+        client.__enter__()
+    client.close()
+
+
+def test_a_close_that_is_interrupted_ends_the_thread_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved(tmp_path / "c")
+    client = BlockingClient(tmp_path / "c", identity="client-0")
+    client.__enter__()
+    thread = client._thread
+    assert thread is not None
+
+    def interrupted(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("concurrent.futures.Future.result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    client.close()
