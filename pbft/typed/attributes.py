@@ -120,11 +120,14 @@ class Attributes:
 
     def unchanged(self) -> bool:
         """Whether all is as it is kept, as it has to be after a query; then also what a query may
-        have shared between attributes is read anew. Raises `ServiceError` like `flush`."""
+        have shared between attributes is read anew. Raises what `flush` raises, of parts as well:
+        what failed there would otherwise fail the next command, at this replica alone."""
         if self._values.keys() != self._codecs.keys() | self.parts.keys():
             return False
         if any(self._values[name] is not each for name, each in self.parts.items()):
             return False
+        for each in self.parts.values():
+            each.flush()
         read = {name: self._read(name) for name in self._codecs}
         if any(data != self._kept[name] for name, (data, _) in read.items()):
             return False

@@ -14,7 +14,13 @@ from typing import Any, cast
 
 import msgspec
 
-from pbft.core.errors import HaltError, Refusal, ServiceError, UnknownCommandError
+from pbft.core.errors import (
+    HaltError,
+    InvalidArgumentsError,
+    Refusal,
+    ServiceError,
+    UnknownCommandError,
+)
 from pbft.core.service import Context, Service, State
 from pbft.typed import shapes
 from pbft.typed.attributes import Attributes
@@ -143,6 +149,8 @@ class Hosted:
             current.reset(listening)
 
     def _events(self, packed: list[bytes]) -> bytes:
+        if len(packed) != 3:
+            raise InvalidArgumentsError(f"{EVENTS} takes 3 arguments and was given {len(packed)}")
         after, sequence, most = (msgspec.msgpack.decode(each, type=int) for each in packed)
         log = Log(self._state)
         page = log.page(max(after, log.before(sequence)) if sequence else after, most)

@@ -17,7 +17,8 @@ class Part(Protocol):
         """Be what `state` has under `name` (made by `prefix_of`), from now on."""
 
     def flush(self) -> None:
-        """The command is about to take effect; raises where it must not."""
+        """The command is about to take effect, or a query to be answered; raises where it must
+        not."""
 
     def undo(self) -> None:
         """The command failed; what it put into the state has been taken back."""

@@ -21,7 +21,7 @@ KEY = b"s"
 BYTES = 8
 FIELDS = (
     *("encode_name", "required", "type", "fields", "array_like", "tag_field", "tag"),
-    *("forbid_unknown_fields", "item_type", "item_types", "key_type", "value_type", "types"),
+    *("forbid_unknown_fields", "item_type", "item_types", "key_type", "value_type"),
     *("values", "gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "tz"),
 )
 """What matters of a type as msgspec describes it: not its name, and no default."""
@@ -69,8 +69,16 @@ def _shape(info: Any, seen: dict[int, int]) -> Any:
     if id(info) in seen:  # a type within itself
         return seen[id(info)]
     seen[id(info)] = len(seen)
+    if isinstance(info, inspect.UnionType):
+        return [type(info).__name__, [_shape(each, seen) for each in _sorted(info.types)]]
     fields = [_shape(getattr(info, name), seen) for name in FIELDS if hasattr(info, name)]
     return [type(info).__name__, *fields]
+
+
+def _sorted(types: Iterable[inspect.Type]) -> list[inspect.Type]:
+    """Those of a union have no order: `typing` itself gives `List[int | str]` to who asks for
+    `List[str | int]`, where anybody in the process has asked for that before."""
+    return sorted(types, key=lambda each: encode(_shape(each, {})))
 
 
 encode = msgspec.msgpack.Encoder(order="deterministic").encode

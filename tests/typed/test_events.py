@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from pbft import Context, InvalidArgumentsError, ServiceError, command, query
-from pbft.typed.events import emit
+from pbft.typed.events import EVENTS, emit
+from pbft.typed.methods import operation
 from tests.typed.host import Host
 
 
@@ -70,3 +71,14 @@ def test_a_migration_tells_as_commands_do() -> None:
     host.upgrade(2)
     assert [each.topic for each in host.events()] == ["migrated", "cried"]
     assert crier.told == 1
+
+
+@pytest.mark.parametrize("given", [(), (0, 0), (0, 0, 1, 1)])
+def test_a_faulty_reader_is_told_in_words_that_no_version_of_python_has_its_own_of(
+    given: tuple[int, ...],
+) -> None:
+    """Clients may have it ordered, and what they are told is a part of the state."""
+    asked = operation(EVENTS, [msgspec.msgpack.encode(each) for each in given])
+    text = f"{EVENTS} takes 3 arguments and was given {len(given)}"
+    with pytest.raises(InvalidArgumentsError, match=text):
+        Host(Crier()).raw(asked)

@@ -20,7 +20,7 @@ from pbft import (
     command,
     query,
 )
-from pbft.services.sql_tables import SqlTables
+from pbft.services.sql_tables import SqlError, SqlTables
 from pbft.typed.events import emit
 from pbft.typed.methods import operation
 from tests.typed.bank import Bank, InsufficientError
@@ -383,6 +383,11 @@ class Sly:
         emit("told")
 
     @query
+    def fumble(self) -> None:
+        with contextlib.suppress(SqlError):
+            self.tables.run("SELECT * FROM nowhere")
+
+    @query
     def count(self) -> tuple[int, int]:
         return len(self.entries), len(self.tables.select("SELECT * FROM t"))
 
@@ -399,6 +404,17 @@ def test_a_query_that_writes_is_refused_in_the_order_and_outside_it() -> None:
             ask(method)
         assert host.digest == before
         assert host.ask(Sly.count) == (0, 0)
+
+
+def test_a_query_that_hides_a_failed_statement_leaves_nothing_for_the_next_command() -> None:
+    """One replica may have answered it, and another not."""
+    one, other = Host(Sly()), Host(Sly())
+    for ask in (one.ask, one.call):
+        with pytest.raises(SqlError, match="no such table"):
+            ask(Sly.fumble)
+    for host in (one, other):
+        host.call(Sly.create)
+    assert one.digest == other.digest
 
 
 class Rude:

@@ -232,6 +232,7 @@ def test_a_shape_is_of_the_bytes_and_not_of_the_names() -> None:
     same: list[tuple[Any, Any]] = [(Tree, Wood), (list[int], list[int]), (Colour, Colour)]
     for one, other in same:
         assert shape(one) == shape(other)
+    assert shape(list[int | Tree | str]) == shape(list[str | int | Wood])
     kinds: list[Any] = [int, float, str, list[int], set[int], dict[str, int], dict[int, int]]
     kinds += [Tree, Bush, Colour, Shade, int | None, tuple[int, str], Account, WithLimit, Any]
     kinds += [Annotated[int, msgspec.Meta(ge=0)], tuple[int, ...]]
