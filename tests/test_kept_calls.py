@@ -14,6 +14,7 @@ from pbft import (
     ConfigurationError,
     KeptCalls,
     Proxy,
+    RejectedError,
     ServiceError,
     StorageError,
     UnansweredError,
@@ -165,6 +166,30 @@ def test_a_file_that_is_none_is_not_left_open(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+class Refuses:
+    """A client whose cluster refuses everything, as it does for an exception of Python's own."""
+
+    def prepare(self, operation: bytes) -> str:
+        return ""
+
+    async def resolve(self, key: str, *, timeout: float | None = None) -> bytes:
+        raise RejectedError('KeyError: ["ann"]')
+
+
+def test_what_raised_an_exception_of_pythons_own_has_ended(tmp_path: Path) -> None:
+    """Or a recovery would raise it again in every life, and come to nothing behind it."""
+
+    async def main() -> None:
+        client: Any = Refuses()
+        with KeptCalls(tmp_path / "calls.db", RemoteBank(client)) as calls:
+            with pytest.raises(KeyError) as caught:
+                await calls.call(Bank.deposit, "ann")
+            assert isinstance(caught.value.__cause__, RejectedError)
+            assert calls.open == 0
+
+    run(main())
+
+
 class Scripted(Proxy, Bank):
     """Answers once it is let, whoever asks."""
 
@@ -188,7 +213,7 @@ def test_what_its_caller_and_a_recovery_ask_at_once_is_told_to_both(tmp_path: Pa
         proxy = Scripted()
         with KeptCalls(tmp_path / "calls.db", proxy) as calls:
             asked = asyncio.create_task(calls.call(Bank.deposit, "ann"))
-            while not calls.open:
+            while not calls.open:  # noqa: ASYNC110 -- the very turn in which it is kept
                 await asyncio.sleep(0)
             found = asyncio.create_task(calls.recover())
             await asyncio.sleep(0.05)

@@ -121,7 +121,7 @@ class Proxy(_Remote):
         try:
             return unpacked(method, await answer)
         except RejectedError as error:
-            raise restored(error, self._module) from error.__cause__
+            raise (found := restored(error, self._module)) from found.__cause__
 
     def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call that is not made yet: keep it, then `resolve` it. Whatever happens to
@@ -142,7 +142,7 @@ class Proxy(_Remote):
         try:
             result, receipt = await asked
         except RejectedError as error:
-            raise restored(error, self._module) from error.__cause__
+            raise (found := restored(error, self._module)) from found.__cause__
         return unpacked(method, result), receipt
 
     async def upgrade(self, version: int) -> None:
@@ -154,7 +154,7 @@ class Proxy(_Remote):
         try:
             await self._client.call(packed, timeout=self._timeout)
         except RejectedError as error:
-            raise restored(error, self._module) from error.__cause__
+            raise (found := restored(error, self._module)) from found.__cause__
 
 
 class BlockingCaller(Protocol):
