@@ -74,6 +74,7 @@ class Client:
         self._driver: asyncio.Task[None] | None = None
         self._entering = asyncio.Lock()
         self._who: Acquired
+        self._process: int
         self._cluster: Cluster
         self._session: ClientSession
         self._statements: Statements
@@ -91,6 +92,7 @@ class Client:
 
     async def _open(self) -> None:
         self._cluster = Cluster.load(self._directory)
+        self._process = os.getpid()
         self._who = acquire(self._cluster, self._directory, self._wanted, self._passphrase)
         try:
             self._load()
@@ -115,9 +117,10 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Give up all calls and free the socket. May be called again."""
+        """Give up all calls and free the socket. May be called again. In a process that was forked
+        meanwhile it does nothing: name, socket and loop are the other's."""
         driver = self._driver
-        if driver is None:
+        if driver is None or self._process != os.getpid():
             return
         driver.cancel()
         try:

@@ -195,6 +195,25 @@ def test_a_forked_process_does_not_keep_the_name(tmp_path: Path) -> None:
         os.waitpid(child, 0)
 
 
+def test_a_forked_process_that_leaves_the_block_does_not_free_the_name(tmp_path: Path) -> None:
+    """Two would use one identity; and what it took from the loop is the parent's, too."""
+
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        async with Client(tmp_path / "c", identity="client-0") as client:
+            child = os.fork()
+            if child == 0:
+                try:
+                    await client.close()
+                finally:
+                    os._exit(0)
+            await asyncio.to_thread(os.waitpid, child, 0)
+            with pytest.raises(ConfigurationError, match="is in use"):
+                await Client(tmp_path / "c", identity="client-0").__aenter__()
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     "wanted",
     ["x" * 300, "a\0b", "", ".", "..", "/", "/dev/null", "replica-0", "client-0/0", "ä\ud800"],
