@@ -7,6 +7,8 @@ and maps that counting the bytes which may be one is enough.
 """
 
 import re
+from collections.abc import Iterable
+from functools import cache
 
 MAX_DEPTH = 128
 """Lists and maps in each other."""
@@ -16,13 +18,10 @@ SAID = f"it has more than {MAX_DEPTH} lists and maps in each other, or {MAX_LIST
 """The same words from whoever finds it out, also by the end of the stack."""
 HEADS = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))
 """Bytes with which a list or a map begins."""
-RUNS = re.compile(
-    rb"([\x00-\x7f\xa0\xc0\xc2\xc3\xe0-\xff]+)|((?:[\xcc\xd0].)+)|((?:[\xcd\xd1]..)+)"
-    rb"|((?:[\xca\xce\xd2]....)+)|((?:[\xcb\xcf\xd3]........)+)",
-    re.DOTALL,
-)
-"""Values of one size that follow each other: 1, 2, 3, 5 and 9 bytes."""
-SIZES = (1, 2, 3, 5, 9)
+SHORT = 32
+"""Texts of fewer bytes are passed many at a time, as numbers are: a client may send a million."""
+MOST = 12
+"""Of so many values at once, as a power of two."""
 LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 """Heads with a length behind them, and the bytes of that."""
 EXTENSIONS = range(0xC7, 0xCA)
@@ -30,6 +29,37 @@ EXTENSIONS = range(0xC7, 0xCA)
 FIXED = {0xD4: 3, 0xD5: 4, 0xD6: 6, 0xD7: 10, 0xD8: 18}
 COUNTS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 """Heads of lists and maps with a count behind them: its bytes, and the values of an entry."""
+
+
+def _one_of(begins: Iterable[tuple[bytes, int]]) -> bytes:
+    """The pattern of what begins so and has so many bytes behind that."""
+    each = (re.escape(begin) + b".{%d}" % size for begin, size in begins)
+    return b"(?:" + b"|".join(each) + b")"
+
+
+def _with_length(head: int) -> bytes:
+    """The pattern of short texts and the like with their length behind the head."""
+    width, more = LENGTHS[head], head in EXTENSIONS
+    lengths = _one_of((bytes((size,)), size + more) for size in range(SHORT))
+    return re.escape(bytes((head,)) + bytes(width - 1)) + lengths
+
+
+VALUE = b"|".join(
+    (
+        rb"[\x00-\x7f\xa0\xc0\xc2\xc3\xe0-\xff]|[\xcc\xd0].|[\xcd\xd1]..",
+        rb"[\xca\xce\xd2].{4}|[\xcb\xcf\xd3].{8}",
+        *(_one_of((bytes((0xA0 + n,)), n) for n in range(at, at + 8)) for at in range(0, SHORT, 8)),
+        *map(_with_length, LENGTHS),
+        _one_of((bytes((head,)), size - 1) for head, size in FIXED.items()),
+    )
+)
+"""The pattern of what is neither a list or map nor long."""
+
+
+@cache
+def _values(least: int, most: int) -> re.Pattern[bytes]:
+    """The pattern of so many of them. Made when it is needed: that takes some milliseconds."""
+    return re.compile(b"(?:%b){%d,%d}+" % (VALUE, least, most), re.DOTALL)
 
 
 def too_deep(data: bytes) -> bool:
@@ -43,11 +73,9 @@ def too_deep(data: bytes) -> bool:
         if not waiting[-1]:
             waiting.pop()
             continue
-        run = RUNS.match(data, at, at + SIZES[-1] * waiting[-1])
-        if run is not None:
-            size = SIZES[(run.lastindex or 1) - 1]
-            passed = min((run.end() - at) // size, waiting[-1])
-            at, waiting[-1] = at + passed * size, waiting[-1] - passed
+        end, passed = _passed(data, at, waiting[-1])
+        if passed:
+            at, waiting[-1] = end, waiting[-1] - passed
             continue
         waiting[-1] -= 1
         at, below = _opened(data, at) if data[at] in HEADS else (_past(data, at), None)
@@ -57,6 +85,21 @@ def too_deep(data: bytes) -> bool:
         if len(waiting) > MAX_DEPTH + 1 or lists > MAX_LISTS:
             return True
     return False
+
+
+def _passed(data: bytes, at: int, most: int) -> tuple[int, int]:
+    """Where the next values end that are neither lists nor maps nor long, and how many they are: a
+    power of two up to `most`, or all up to what is not like that."""
+    if data[at] in HEADS:
+        return at, 0
+    block = 1 << min(most.bit_length() - 1, MOST)
+    run = _values(block, block).match(data, at)
+    if run is not None:
+        return run.end(), block
+    run = _values(1, 1 << MOST).match(data, at)
+    if run is None:
+        return at, 0
+    return run.end(), len(_values(1, 1).findall(data, at, run.end()))
 
 
 def _opened(data: bytes, at: int) -> tuple[int, int]:

@@ -1,6 +1,8 @@
 """How deep a value may be does not depend on how deep the calls of this replica are."""
 
 import random
+import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -149,3 +151,25 @@ def test_the_depth_is_that_of_the_value() -> None:
 def test_what_is_no_value_is_left_to_who_decodes_it(data: bytes) -> None:
     assert not too_deep(data)
     assert too_deep(b"\x91" * (MAX_DEPTH + 1) + data)
+
+
+def seconds(data: bytes, look: Callable[[bytes], object]) -> float:
+    """Of the processor, undisturbed."""
+    found = []
+    for _ in range(3):
+        began = time.process_time()
+        look(data)
+        found.append(time.process_time() - began)
+    return min(found)
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xa1x", b"\x00\xa1x", b"\xd9\x00", b"\xda\x00\x00", b"\xc7\x00x"]
+)
+def test_no_short_values_take_long_to_look_at(text: bytes) -> None:
+    """A client may send a million of them, and every replica stands still meanwhile."""
+    heads, count = b"\xc5\x04\x00" + b"\x80" * 1024, 2**18
+    many = b"\xdd" + count.to_bytes(4, "big") + heads + text * count
+    assert not too_deep(many)
+    each = seconds(bytes(count), lambda data: sum(1 for _ in data))  # a step of Python for each
+    assert seconds(many, too_deep) < 15 * each
