@@ -114,7 +114,10 @@ def test_a_target_that_moves_costs_what_changed() -> None:
     ("error", "said"),
     [
         (HaltError("start it again with the new code"), "^start it again with the new code$"),
-        (ValueError("no such entry"), r"cannot go on from the state .*\(ValueError: no such entry\)"),
+        (
+            ValueError("no such entry"),
+            r"cannot go on from the state .*\(ValueError: no such entry\)",
+        ),
     ],
 )
 def test_a_service_that_cannot_go_on_from_what_the_cluster_certified_stops(
