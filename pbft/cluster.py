@@ -155,7 +155,11 @@ class Cluster:
             return cls._from_text(path.read_text("utf-8"))
         except FileNotFoundError:
             raise ConfigurationError(
-                f"there is no {path}: make a cluster with `pbft init {path.parent}`"
+                f"there is no {path}: name the directory of a cluster, or make one with `pbft init`"
+            ) from None
+        except NotADirectoryError:
+            raise ConfigurationError(
+                f"{path.parent} is a file: name the directory of a cluster"
             ) from None
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
