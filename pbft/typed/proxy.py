@@ -13,6 +13,7 @@ without asyncio.
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from copy import copy
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, get_args
 
 import msgspec
@@ -194,7 +195,7 @@ class BlockingProxy(_Remote):
         timeout: float | None = None,
         consistency: Consistency = "linearizable",
     ) -> None:
-        if not hasattr(client, "wait"):
+        if iscoroutinefunction(getattr(client, "call", None)):
             raise InvalidArgumentsError("a BlockingProxy takes a BlockingClient; derive from Proxy")
         self._blocking = client
         self._set(timeout, consistency)
