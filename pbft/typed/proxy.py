@@ -108,7 +108,7 @@ class Proxy(_Remote):
         timeout: float | None = None,
         consistency: Consistency = "linearizable",
     ) -> None:
-        if hasattr(client, "wait"):
+        if hasattr(client, "wait") and not iscoroutinefunction(client.call):
             raise InvalidArgumentsError(
                 "a Proxy takes a Client; for this, derive from BlockingProxy"
             )
@@ -195,7 +195,7 @@ class BlockingProxy(_Remote):
         timeout: float | None = None,
         consistency: Consistency = "linearizable",
     ) -> None:
-        if iscoroutinefunction(getattr(client, "call", None)):
+        if hasattr(client, "call") and not hasattr(client, "wait"):
             raise InvalidArgumentsError("a BlockingProxy takes a BlockingClient; derive from Proxy")
         self._blocking = client
         self._set(timeout, consistency)
