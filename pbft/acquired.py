@@ -47,6 +47,8 @@ def acquire(
         return Acquired(name, identity, folder / f"{name}.pem", lock)
     for path in (folder / f"{wanted}.pem", Path(wanted)):
         guest = _read(path, passphrase)
+        if guest is not None and not guest.ticket and path.stem in cluster.clients:
+            raise ConfigurationError(f"{path} is no guest's: give its name alone, {path.stem!r}")
         if guest is not None and guest.ticket:
             name = tickets.judge(cluster, guest, path).client
             return Acquired(name, guest, path, first_free({name: path})[1])

@@ -88,7 +88,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 def due(seconds: float) -> float:
     """In the loop's time. Raises `InvalidArgumentsError`."""
-    if math.isnan(seconds):
+    if not isinstance(seconds, int | float) or math.isnan(seconds):
         raise InvalidArgumentsError("a timeout is a number of seconds, and this is none")
     return asyncio.get_running_loop().time() + seconds
 

@@ -28,7 +28,7 @@ def first_free(keys: Mapping[str, Path]) -> tuple[str, BinaryIO]:
             key.close()
             reasons.append(
                 f"{name} is in use by another client on this machine: close that one, or be"
-                " another (`pbft init --clients N` makes several)"
+                " another (`pbft admit` lets one in, `pbft init --clients N` makes several)"
             )
         else:
             return name, key

@@ -99,6 +99,7 @@ class Cluster:
         durability: Durability = "fsync",
         service: str = cluster_file.KEY_VALUE,
         admits: int = 0,
+        may: tuple[str, ...] = ("*",),
     ) -> "tuple[Cluster, dict[str, Identity]]":
         """A new cluster on one host, with new keys: client-0 and up beside the replicas.
 
@@ -106,7 +107,7 @@ class Cluster:
         replica is at one of them, at `base_port` and the port above. `protocol` holds keys of the
         file's [protocol] table, in its units; the window, where it is not among them, is as large
         as so many replicas can have. `service`: `module:Class`, what the replicas run.
-        `admits`: how many others each client may admit.
+        `admits`: how many others each client may admit. `may`: what each client may call.
         Raises `ConfigurationError`.
         """
         if hosts is not None:
@@ -130,7 +131,7 @@ class Cluster:
             )
             for i in range(n)
         ]
-        entries = [_client_entry(name, identities[name], admits) for name in names[n:]]
+        entries = [_client_entry(name, identities[name], admits, may) for name in names[n:]]
         file = ClusterFile(
             cluster_file.FORMAT,
             os.urandom(CLUSTER_ID_BYTES).hex(),
@@ -155,7 +156,11 @@ class Cluster:
             return cls._from_text(path.read_text("utf-8"))
         except FileNotFoundError:
             raise ConfigurationError(
-                f"there is no {path}: make a cluster with `pbft init {path.parent}`"
+                f"there is no {path}: name the directory of a cluster, or make one with `pbft init`"
+            ) from None
+        except NotADirectoryError:
+            raise ConfigurationError(
+                f"{path.parent} is a file: name the directory of a cluster"
             ) from None
         except OSError as error:
             raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
@@ -271,9 +276,9 @@ class Cluster:
         return self.replicas[replica]
 
 
-def _client_entry(name: str, identity: Identity, admits: int) -> ClientEntry:
+def _client_entry(name: str, identity: Identity, admits: int, may: tuple[str, ...]) -> ClientEntry:
     keys = _hex(identity)
-    return ClientEntry(name, keys["signing_key"], keys["link_key"], admits=admits)
+    return ClientEntry(name, keys["signing_key"], keys["link_key"], may, admits)
 
 
 def _hex(identity: Identity) -> dict[str, str]:

@@ -286,7 +286,9 @@ class Node:
                 " contradict itself"
             )
         if isinstance(event, Damaged | Diverged):
-            log.warning("%s: its state is damaged and fetched anew: %s", self._me.name, event)
+            log.warning(
+                "%s: its state is damaged and fetched anew: %s", self._me.name, _told(event)
+            )
         elif not isinstance(event, Executed | Committed):
             log.info("%s: %s", self._me.name, event)
 
@@ -347,3 +349,10 @@ class Node:
             wake=alarm.ring,
             admit=admit,
         )
+
+
+def _told(event: Damaged | Diverged) -> str:
+    if isinstance(event, Damaged):
+        return f"{event.leaves} leaves at {event.sequence} are not what they were"
+    own, certified = (each.hex()[:16] for each in (event.own, event.certified))
+    return f"at {event.sequence} it is {own}, and {certified} at the others"

@@ -20,7 +20,7 @@ def render_key(raw: bytes, place: int) -> str:
 def parse_key(key: str) -> tuple[bytes, int]:
     """Raises `ConfigurationError`."""
     try:
-        data = base64.b64decode(key.encode(), altchars=b"-_", validate=True)
+        data = base64.b64decode(str(key).encode(), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise ConfigurationError("this is not the key of a call") from None
     return data[PLACE_BYTES:], int.from_bytes(data[:PLACE_BYTES], "big")

@@ -1,13 +1,14 @@
 """A replica as the whole of a process: signals, log, and the end of whoever started it."""
 
 import asyncio
+import importlib
 import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
@@ -91,14 +92,23 @@ def service_of(runs: str) -> Service:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return hosted(getattr(import_module(module), name)())
+        return hosted(getattr(importlib.import_module(module), name)())
     except ServiceError as error:
         raise ConfigurationError(f"the service {runs} cannot be hosted: {error}") from error
     except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise ConfigurationError(
-            f"the service {runs} cannot be made: {type(error).__name__}: {error}; start in the"
-            " directory that has its module"
+            f"the service {runs} cannot be made: {type(error).__name__}: {error}{_where(error)}"
         ) from error
+
+
+def _where(error: BaseException) -> str:
+    """What helps whoever wrote the module: its line, or where to start so that it is found."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    if isinstance(error, SyntaxError):
+        return ""  # which names its line
+    if last.filename in (__file__, importlib.__file__) or last.filename.startswith("<frozen"):
+        return "; start in the directory that has its module"
+    return f" ({Path(last.filename).name}, line {last.lineno})"
 
 
 def _remedy(store: Store, directory: Path, replica: ReplicaId) -> str:

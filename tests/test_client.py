@@ -209,7 +209,7 @@ def test_an_identity_is_one_clients_at_a_time(tmp_path: Path) -> None:
             with pytest.raises(ConfigurationError, match="client-0 is in use by another client"):
                 await Client(tmp_path / "c", identity="client-0").__aenter__()
             async with Client(tmp_path / "c") as other:
-                with pytest.raises(ConfigurationError, match=r"client-1 is in use .* --clients"):
+                with pytest.raises(ConfigurationError, match=r"client-1 is in use .*`pbft admit`"):
                     await Client(tmp_path / "c").__aenter__()
                 await KeyValueClient(other).put(b"k", b"1")
             await KeyValueClient(one).put(b"k", b"2")

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from pbft import BlockingClient, Client, PbftError
-from pbft.core.errors import UnansweredError
+from pbft.core.errors import ConfigurationError, InvalidArgumentsError, UnansweredError
+from pbft.services.counters import BlockingCounters, RemoteCounters
 from pbft.typed.events import Event, Page
 from pbft.typed.listening import EventsLostError, events
 from tests.local_cluster import make_cluster, make_node, running
@@ -72,6 +73,55 @@ def test_two_blocking_clients_take_one_name_each(tmp_path: Path) -> None:
     make_cluster(tmp_path / "c", clients=2)
     with BlockingClient(tmp_path / "c") as one, BlockingClient(tmp_path / "c") as other:
         assert {one.client.name, other.client.name} == {"client-0", "client-1"}
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "1"])
+def test_a_timeout_that_is_no_number_is_refused(tmp_path: Path, timeout: float) -> None:
+    make_cluster(tmp_path / "c")
+    with (
+        BlockingClient(tmp_path / "c") as client,
+        pytest.raises(InvalidArgumentsError, match="a timeout is a number of seconds"),
+    ):
+        client.call(b"op", timeout=timeout)
+
+
+def test_a_proxy_says_which_client_it_takes(tmp_path: Path) -> None:
+    """The other one would give a coroutine that nobody awaits, or end in an AttributeError."""
+    waiting, other = BlockingClient(tmp_path), Client(tmp_path)
+    with pytest.raises(InvalidArgumentsError, match="a BlockingProxy takes a BlockingClient"):
+        BlockingCounters(other)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentsError, match="a Proxy takes a Client"):
+        RemoteCounters(waiting)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ask", ["prepare", "resolve", "certified"])
+def test_a_name_is_no_method(tmp_path: Path, ask: str) -> None:
+    make_cluster(tmp_path / "c")
+    with BlockingClient(tmp_path / "c") as client:
+        call = getattr(BlockingCounters(client), ask)
+        with pytest.raises(InvalidArgumentsError, match=r"'add' is no method .*Counter\.add"):
+            call("add", "visits")
+        with pytest.raises(InvalidArgumentsError, match=r"^Counters\.add is no method"):
+            call(BlockingCounters(client).add, "visits")
+
+
+def test_an_error_without_a_key_gives_nothing_to_ask_with(tmp_path: Path) -> None:
+    make_cluster(tmp_path / "c")
+    with (
+        BlockingClient(tmp_path / "c") as client,
+        pytest.raises(ConfigurationError, match="not the key of a call"),
+    ):
+        BlockingCounters(client).resolve(BlockingCounters.add, UnansweredError("").key)  # type: ignore[arg-type]
+
+
+def test_the_key_of_a_client_of_the_file_is_no_guests(tmp_path: Path) -> None:
+    make_cluster(tmp_path / "c")
+    path = tmp_path / "c" / "keys" / "client-0.pem"
+    with (
+        pytest.raises(ConfigurationError, match="is no guest's: give its name alone, 'client-0'"),
+        BlockingClient(tmp_path / "c", identity=path),
+    ):
+        pass
 
 
 class Pages:

@@ -171,8 +171,10 @@ def test_every_mistake_is_one_clear_sentence(saved: Path, mistake: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_one_clear_sentence(saved: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"there is no .*pbft init"):
+    with pytest.raises(ConfigurationError, match=r"there is no .*name the directory .*pbft init"):
         Cluster.load(tmp_path / "nowhere")
+    with pytest.raises(ConfigurationError, match=r"cluster.toml is a file: name the directory"):
+        Cluster.load(saved / "cluster.toml")
     (saved / "cluster.toml").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ConfigurationError, match="UTF-8"):
         Cluster.load(saved)

@@ -17,11 +17,15 @@ from pbft import (
     InvalidArgumentsError,
     NotPermittedError,
     PbftError,
+    Proxy,
     UnansweredError,
+    UnknownCommandError,
+    query,
 )
 from pbft.cluster import Cluster
 from pbft.cluster_file import parse, render
 from pbft.node import Node
+from pbft.testing.cluster.local import local_cluster
 from pbft.transport.loop import run
 from pbft.typed.proxy import Consistency
 from tests.local_cluster import PROTOCOL, free_ports, make_node, running
@@ -178,3 +182,26 @@ def test_every_level_is_told_about() -> None:
     page = (Path(__file__).parent.parent / "docs/how-to/consistency.md").read_text("utf-8")
     rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
     assert tuple(rows) == get_args(Consistency)
+
+
+class Second(Bank):
+    version = 2
+
+    @query(since=2)
+    def rich(self, owner: str) -> bool:
+        return self.accounts.get(owner, 0) > 100
+
+
+class RemoteSecond(Proxy, Second): ...
+
+
+def test_who_tests_a_later_version_can_switch_to_it() -> None:
+    async def main() -> None:
+        async with local_cluster(Second) as cluster, cluster.client() as client:
+            bank = RemoteSecond(client)
+            with pytest.raises(UnknownCommandError, match="version 1"):
+                await bank.rich("ann")
+            await bank.upgrade(2)
+            assert not await bank.rich("ann")
+
+    run(main())

@@ -15,6 +15,8 @@ from pbft.cli.parsing import (
     whole,
 )
 from pbft.client import Client
+from pbft.cluster_file import KEY_VALUE
+from pbft.core.errors import RejectedError, ServiceError
 from pbft.services.kv import MAX_SCAN, KeyValueClient
 from pbft.transport.loop import run as run_loop
 
@@ -82,7 +84,17 @@ def run(args: argparse.Namespace) -> int:
 
 async def _ask(args: argparse.Namespace) -> int:
     async with Client(args.directory, identity=args.identity) as client:
-        return await ACTIONS[args.operation](KeyValueClient(client, timeout=args.timeout), args)
+        kv = KeyValueClient(client, timeout=args.timeout)
+        try:
+            return await ACTIONS[args.operation](kv, args)
+        except RejectedError as error:  # what another service says to these bytes
+            runs = client.cluster.file.service.runs
+            if runs == KEY_VALUE:
+                raise
+            text = (
+                f"this cluster runs {runs}, and kv speaks with {KEY_VALUE}: call yours by a proxy"
+            )
+            raise ServiceError(text) from error
 
 
 async def _put(kv: KeyValueClient, args: argparse.Namespace) -> int:

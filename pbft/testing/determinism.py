@@ -34,12 +34,13 @@ from pbft.testing.suspects import suspects
 from pbft.testing.values import value_of
 from pbft.typed.hosting import Hosted
 from pbft.typed.keys import told
-from pbft.typed.methods import Method, methods_of
+from pbft.typed.methods import UPGRADE, Method, methods_of, operation
 
 OPERATIONS = "operations"
 ENCODED = "msgpack "
 """Before what a command returned or an attribute became, in hexadecimal."""
 MOVE_EVERY = 23
+SWITCH_EVERY = 8
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 SHOWN = 120
@@ -100,10 +101,21 @@ def made_up(service: type, count: int, seed: int = 0) -> list[Operation]:
     """Random calls of all commands and queries. Raises `ServiceError` where a type of a parameter
     cannot be made up."""
     dice = random.Random(seed)
-    methods = [each for versions in methods_of(service).values() for each in versions[-1:]]
+    methods = [each for versions in methods_of(service).values() for each in versions[::-1]]
     if not methods:
         raise ServiceError(f"{service.__name__} has no @command: there is nothing to call")
-    return [_call(dice.choice(methods), dice) for _ in range(count)]
+    return [switch(service, dice) or _call(dice.choice(methods), dice) for _ in range(count)]
+
+
+def switch(service: type, dice: random.Random) -> Operation | None:
+    """Now and then, where the class has a later version than 1, to one that it has: else nobody
+    would call what that brought. Refused where that is not the next."""
+    newest = getattr(service, "version", 1)
+    if not isinstance(newest, int) or newest < 2 or dice.randrange(SWITCH_EVERY):
+        return None
+    version = dice.randrange(2, newest + 1)
+    packed = [msgspec.msgpack.encode(version)]
+    return Operation(UPGRADE, f"{UPGRADE}({version})", operation(UPGRADE, packed))
 
 
 def _call(method: Method[..., Any], dice: random.Random) -> Operation:

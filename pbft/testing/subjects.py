@@ -9,6 +9,7 @@ A class may also have `invariant(self)`, which raises where its state is not as 
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,9 @@ from pbft.core.errors import InvalidArgumentsError, PbftError, ServiceError
 from pbft.core.service import Service
 from pbft.services.kv import CompareAndSwap, Delete, Get, KeyValueService, Put, Scan, encode
 from pbft.testing.copies import copied
-from pbft.testing.determinism import imported, made_up
+from pbft.testing.determinism import imported, made_up, switch
 from pbft.typed.hosting import Hosted, hosted
-from pbft.typed.methods import methods_of, parse_operation
+from pbft.typed.methods import Method, methods_of, parse_operation
 
 SHOWN = 80
 READS = {encode(Get(b""))[1:2], encode(Scan(b"", b"", 1))[1:2]}
@@ -106,19 +107,30 @@ def _operations(service: type) -> Callable[[random.Random], bytes]:
     methods = methods_of(service)
 
     def operation(rng: random.Random) -> bytes:
+        switched = switch(service, rng) if methods else None
+        if switched is not None:
+            return switched.data
         try:
             made: Any = own(rng)
             if isinstance(made, bytes):
                 return made
             name, *arguments = made
             if name in methods:
-                return methods[name][-1].pack(tuple(arguments), {})
+                return _packed(methods[name], tuple(arguments))
         except Exception as error:  # whatever the user's method raises
             text = f"workload of {service.__name__} fails: {type(error).__name__}: {error}"
             raise ServiceError(text) from error
         raise ServiceError(f"workload of {service.__name__} names {name!r}, which it has not")
 
     return operation
+
+
+def _packed(versions: list[Method[..., Any]], arguments: tuple[object, ...]) -> bytes:
+    """As the newest of one name takes them that does. Raises what the oldest raises."""
+    for each in versions[:-1]:
+        with suppress(TypeError, InvalidArgumentsError):
+            return each.pack(arguments, {})
+    return versions[-1].pack(arguments, {})
 
 
 def _reads(service: type) -> Callable[[bytes], bool]:

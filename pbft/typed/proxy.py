@@ -13,6 +13,7 @@ without asyncio.
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from copy import copy
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, get_args
 
 import msgspec
@@ -107,6 +108,10 @@ class Proxy(_Remote):
         timeout: float | None = None,
         consistency: Consistency = "linearizable",
     ) -> None:
+        if hasattr(client, "wait") and not iscoroutinefunction(client.call):
+            raise InvalidArgumentsError(
+                "a Proxy takes a Client; for this, derive from BlockingProxy"
+            )
         self._client = client
         self._set(timeout, consistency)
 
@@ -126,19 +131,21 @@ class Proxy(_Remote):
     def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call that is not made yet: keep it, then `resolve` it. Whatever happens to
         this process, the call takes effect at most once. Raises what `Client.prepare` raises."""
-        return self._client.prepare(method.pack(args, kwargs))
+        return self._client.prepare(_named(method).pack(args, kwargs))
 
     async def resolve(self, method: Method[P, R], key: str) -> R:
         """Make a call that was prepared, or ask for the outcome of one that was not answered.
         Raises what the command and what `Client.resolve` raises."""
-        return await self._result(method, self._client.resolve(key, timeout=self._timeout))
+        named = _named(method)
+        return await self._result(named, self._client.resolve(key, timeout=self._timeout))
 
     async def certified(
         self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> tuple[R, Receipt]:
         """Call a command, and get a receipt that third parties can verify. Raises what the command
         and what `Client.certified` raises."""
-        asked = self._client.certified(method.pack(args, kwargs), timeout=self._timeout)
+        packed = _named(method).pack(args, kwargs)
+        asked = self._client.certified(packed, timeout=self._timeout)
         try:
             result, receipt = await asked
         except RejectedError as error:
@@ -155,6 +162,16 @@ class Proxy(_Remote):
             await self._client.call(packed, timeout=self._timeout)
         except RejectedError as error:
             raise (found := restored(error, self._module)) from found.__cause__
+
+
+def _named(method: Method[P, R]) -> Method[P, R]:
+    """Raises `InvalidArgumentsError` for a name, and for what a proxy or an object makes of it."""
+    if isinstance(method, Method):
+        return method
+    shown = getattr(method, "__qualname__", repr(method))
+    raise InvalidArgumentsError(
+        f"{shown} is no method of a class: give Counter.add, and neither counter.add nor 'add'"
+    )
 
 
 class BlockingCaller(Protocol):
@@ -178,6 +195,8 @@ class BlockingProxy(_Remote):
         timeout: float | None = None,
         consistency: Consistency = "linearizable",
     ) -> None:
+        if hasattr(client, "call") and not hasattr(client, "wait"):
+            raise InvalidArgumentsError("a BlockingProxy takes a BlockingClient; derive from Proxy")
         self._blocking = client
         self._set(timeout, consistency)
 
@@ -186,7 +205,7 @@ class BlockingProxy(_Remote):
 
     def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
         """As `Proxy.prepare`."""
-        return self._blocking.prepare(method.pack(args, kwargs))
+        return self._blocking.prepare(_named(method).pack(args, kwargs))
 
     def resolve(self, method: Method[P, R], key: str) -> R:
         """As `Proxy.resolve`."""

@@ -41,22 +41,38 @@ def digest(kinds: Iterable[Any], also: Any = None) -> bytes:
 
 
 def judge(data: bytes, own: Shapes, version: int) -> None:
-    """Whether the code has what the state says of the active `version`. Raises `HaltError`."""
+    """Whether the code has what the state says of the active `version`. Raises `HaltError`, which
+    names all that differs: a type stands in more places than the one that somebody changed."""
     bound = _decode(data)
-    for name, each in sorted(own.items()):
-        if bound.get(name) == each:
-            continue
-        cluster = f"version {version} of the service that this cluster runs"
-        if name in bound:
-            raise HaltError(
-                f"{name} has other types than in {cluster}, and replicas would differ: leave it as"
-                f" it is, and bring what is new under another name with version {version + 1}"
-            )
-        mark = f"Since({version + 1})" if name.startswith("self.") else f"since={version + 1}"
+    changed = [name for name in sorted(own) if name in bound and bound[name] != own[name]]
+    new = [name for name in sorted(own) if name not in bound]
+    cluster = f"version {version} of the service that this cluster runs"
+    if changed:
+        have, them = ("have", "them as they are") if changed[1:] else ("has", "it as it is")
         raise HaltError(
-            f"{name} is not in {cluster}, and replicas would differ: mark it {mark}, and switch to"
-            f" version {version + 1} once all have it"
+            f"{_listed(changed)} {have} other types, or records with other fields, than in"
+            f" {cluster}, and replicas would differ: leave {them}, and bring what is new under"
+            f" another name with version {version + 1}"
         )
+    if new:
+        are, them = ("are", "them") if new[1:] else ("is", "it")
+        raise HaltError(
+            f"{_listed(new)} {are} not in {cluster}, and replicas would differ: mark {them}"
+            f" {_marks(new, version + 1)}, with version = {version + 1} in the class, and switch to"
+            " that once all have it"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _marks(names: list[str], version: int) -> str:
+    """As an attribute and as a method say since when they are there."""
+    held = {name.startswith("self.") for name in names}
+    return " and ".join(
+        f"Since({version})" if each else f"since={version}" for each in sorted(held)
+    )
 
 
 def _shape(info: Any, seen: dict[int, int]) -> Any:

@@ -82,6 +82,11 @@ def test_it_does_not_touch_keys_without_a_cluster_file(tmp_path: Path) -> None:
         ("nowhere:Counter", "nowhere:Counter cannot be made: ModuleNotFoundError: No module named"),
         ("pbft.services.kv:Counter", "Counter cannot be made: AttributeError: module"),
         ("tests.cli.test_init:Leaving", "cannot be made: SystemExit: 3"),
+        (
+            "tests.cli.test_init:Raising",
+            r"made: ValueError: no \(test_init.py, line \d+\)$",
+        ),
+        ("pbft.services.kv:Counter", r"has no attribute 'Counter'; start in the directory"),
         ("tests.cli.test_init:Untyped", "Untyped cannot be hosted: add: annotate amount"),
         ("pbft.services.counters:BlockingCounters", "cannot be made: TypeError"),
         ("counter", "the service counter is not module:Class"),
@@ -106,6 +111,11 @@ def test_one_that_can_be_is_not(tmp_path: Path) -> None:
 class Leaving:
     def __init__(self) -> None:
         sys.exit(3)
+
+
+class Raising:
+    def __init__(self) -> None:
+        raise ValueError("no")
 
 
 class Untyped:

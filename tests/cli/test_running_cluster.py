@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pbft.cli.examples import EXAMPLES
+from pbft.testing.cluster import ProcessCluster
 from tests.cli.command import command, environment, pbft_command
 
 pytestmark = pytest.mark.cluster
@@ -179,6 +180,17 @@ def test_replicas_do_not_outlive_what_started_them(tmp_path: Path) -> None:
     done = pbft_command("timeline", "rec", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "replicas 0, 1, 2, 3 were recorded" in (tmp_path / "timeline.html").read_text("utf-8")
+
+
+def test_keys_of_a_cluster_that_runs_another_service_are_refused_by_its_name(
+    tmp_path: Path,
+) -> None:
+    service = "pbft.services.counters:Counters"
+    with ProcessCluster(tmp_path / "c", service=service) as cluster:
+        cluster.start()
+        done = pbft_command("kv", "c", "get", "a", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"pbft: this cluster runs {service}, and kv speaks with ")
 
 
 def test_a_replica_that_forgot_its_votes_says_so_and_stops(tmp_path: Path) -> None:

@@ -1,10 +1,18 @@
 """What differs between processes is found, and named; what does not is not accused."""
 
+import random
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Annotated, get_origin
+from uuid import UUID
+
+import msgspec
 import pytest
 
 from pbft.core.errors import ServiceError
 from pbft.services.databases import Database
 from pbft.testing.determinism import Operation, check
+from pbft.testing.values import value_of
 
 PLANTED = {
     "Clock": ("stamp", "self.entries[", "the clock"),
@@ -107,6 +115,21 @@ def test_what_cannot_be_checked_says_why() -> None:
     ):
         with pytest.raises(ServiceError, match=text):
             check(runs, 5)
+
+
+@pytest.mark.parametrize(
+    "kind", [datetime, date, time, timedelta, Decimal, UUID, list[datetime], dict[UUID, date]]
+)
+def test_all_types_that_a_command_may_take_are_made_up(kind: type) -> None:
+    dice = random.Random(1)
+    made = [value_of(kind, dice) for _ in range(20)]
+    assert all(isinstance(each, get_origin(kind) or kind) for each in made)
+    assert any(each != made[0] for each in made)
+
+
+def test_what_cannot_be_made_up_is_made_by_a_workload() -> None:
+    with pytest.raises(TypeError, match=r"no values of .*: give the class a `workload`"):
+        value_of(Annotated[str, msgspec.Meta(pattern="^[0-9]{20}$")], random.Random(1))
 
 
 def test_a_service_that_ends_its_process_is_said() -> None:

@@ -1,11 +1,15 @@
 """Any service can be what a run is about, with calls of its own or made-up ones."""
 
 import random
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from pbft.core.errors import ServiceError
+from pbft import command
+from pbft.core.errors import Refusal, ServiceError
+from pbft.core.service import Context
+from pbft.core.state.machine import Machine
 from pbft.testing.plan import draw
 from pbft.testing.simulator import run
 from pbft.testing.subjects import KEY_VALUE, subject
@@ -46,6 +50,34 @@ def test_a_class_may_name_its_own_calls() -> None:
     operation = about.operation(random.Random(1))
     assert parse_operation(operation)[0] == "deposit"
     assert not about.reads(operation)
+
+
+class Second(Bank):
+    """What is new in version 2 is executed once somebody has switched."""
+
+    version = 2
+
+    @command(since=2)
+    def close(self, owner: str, why: bool) -> str:
+        return f"{owner}, {why}"
+
+
+class SecondWithCalls(Second):
+    @staticmethod
+    def workload(rng: random.Random) -> tuple[object, ...]:
+        return ("close", "ann", True)
+
+
+@pytest.mark.parametrize("name", ["Second", "SecondWithCalls"])
+def test_a_later_version_is_switched_to_on_the_way(name: str) -> None:
+    about, rng = subject(f"{MODULE}:{name}"), random.Random(1)
+    machine, closed = Machine(about.make()), 0
+    for number in range(200):
+        operation = about.operation(rng)
+        with suppress(Refusal):
+            machine.execute(operation, Context("ann", number + 1, 0))
+            closed += parse_operation(operation)[0] == "close"
+    assert 0 < closed < 200
 
 
 def test_calls_that_the_class_has_not_are_refused() -> None:

@@ -141,8 +141,9 @@ def used() -> Host:
     return host
 
 
-CHANGED = "has other types than in version 1 of the service that this cluster runs"
-NEW = "is not in version 1 of the service that this cluster runs"
+RUNS = "in version 1 of the service that this cluster runs"
+CHANGED = f"has other types, or records with other fields, than {RUNS}"
+NEW = f"is not {RUNS}"
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,28 @@ def test_other_types_wait_for_their_version(kind: type, said: str) -> None:
     Host(kind())  # where there is no cluster yet
 
 
+def test_all_that_differs_is_named_at_once() -> None:
+    """Who gave a record a field looks for it, and not for the one method that comes first."""
+
+    class Both(MoreInTheMap):
+        @query
+        def first(self) -> WithLimit | None:  # type: ignore[override]
+            return None
+
+    said = (
+        "first and self.accounts have other types, or records with other fields, than in version 1"
+    )
+    with pytest.raises(HaltError, match=f"^{said} of .*leave them as they are"):
+        moved(used(), Both())
+
+    class Two(NewCommand):
+        @command
+        def freeze(self, number: int) -> None: ...
+
+    with pytest.raises(HaltError, match=rf"^close_account and freeze are not {RUNS}, .*since=2"):
+        moved(used(), Two())
+
+
 def test_what_is_new_is_bound_at_the_switch() -> None:
     new = moved(used(), Waiting())
     assert new.digest == used().digest
@@ -176,7 +199,7 @@ def test_what_is_new_is_bound_at_the_switch() -> None:
         def close_account(self, number: int, why: str = "") -> int:
             return 0
 
-    with pytest.raises(HaltError, match="close_account has other types than in version 2"):
+    with pytest.raises(HaltError, match=r"close_account has other types, .* than in version 2"):
         moved(new, Changed())
 
 

@@ -8,6 +8,7 @@ changed, since nodes are known by their digests alone.
 """
 
 from pbft.core.effects import Installed, TransferStarted
+from pbft.core.errors import HaltError
 from pbft.core.ids import Principal, ReplicaId, SequenceNumber
 from pbft.core.messages import FetchNodes, Node, Nodes, Place, StableProof
 from pbft.core.protocol import checkpointing, execution
@@ -184,26 +185,32 @@ def tick(state: ReplicaState, turn: Turn) -> None:
 
 
 def finish(state: ReplicaState, turn: Turn) -> bool:
-    """All nodes verified: install, and stand on the checkpoint (T51, T52)."""
+    """All nodes verified: install, and stand on the checkpoint (T51, T52). Raises `HaltError`."""
     target, graft = state.transfer.target, state.transfer.graft
     if target is None or graft is None or graft.wanted:
         return False
     snapshot = graft.snapshot()
     state.transfer = Transfer(known=state.transfer.known)
-    if behind(state) and _install(state, target.sequence, snapshot):
+    if behind(state):
+        _install(state, target.sequence, snapshot)
         checkpointing.adopt(state, turn, target, snapshot)
         turn.event(Installed(target.sequence, target.digest))
     _release(state, turn)
     return True
 
 
-def _install(state: ReplicaState, sequence: SequenceNumber, snapshot: Snapshot) -> bool:
+def _install(state: ReplicaState, sequence: SequenceNumber, snapshot: Snapshot) -> None:
+    """Raises `HaltError` where the service refuses what q replicas certified: it has other code
+    than they have, and would refuse the same state as often as it is fetched."""
     try:
         execution.install(state, sequence, snapshot)
-    except Exception:  # q replicas certified it, so this is our service's fault; stay behind
-        state.drops["certified snapshot that the service refuses"] += 1
-        return False
-    return True
+    except HaltError:
+        raise
+    except Exception as error:  # whatever the service raises
+        raise HaltError(
+            "the service of this replica cannot go on from the state that the others have"
+            f" ({type(error).__name__}: {error}): start it again with the code that they run"
+        ) from error
 
 
 def _release(state: ReplicaState, turn: Turn) -> None:

@@ -27,6 +27,8 @@ from pbft.processes import Processes
 from pbft.recorder import recording_path
 
 HOST = "127.0.0.1"
+EVERYTHING = ("*", "pbft.upgrade")
+"""What clients may call: a cluster begins with version 1, and who tests a later one switches."""
 PORTS = range(20_000, 32_000)
 
 
@@ -69,6 +71,7 @@ class ProcessCluster:
             durability=durability,
             service=service,
             admits=admits,
+            may=EVERYTHING,
         )
         cluster.save(directory, identities)
         self.cluster = cluster

@@ -15,7 +15,7 @@ from pathlib import Path
 from pbft.client import Client
 from pbft.cluster import Cluster, replica_name
 from pbft.node import Node
-from pbft.testing.cluster import HOST, free_ports
+from pbft.testing.cluster import EVERYTHING, HOST, free_ports
 
 PROTOCOL = {"status_interval_ms": 50}
 
@@ -26,7 +26,13 @@ class LocalCluster:
     def __init__(self, directory: Path, make: Callable[[], object], n: int, clients: int) -> None:
         self.directory = directory
         self.cluster, identities = Cluster.create(
-            n, clients, host=HOST, ports=free_ports(2 * n), protocol=PROTOCOL, durability="memory"
+            n,
+            clients,
+            host=HOST,
+            ports=free_ports(2 * n),
+            protocol=PROTOCOL,
+            durability="memory",
+            may=EVERYTHING,
         )
         self.cluster.save(directory, identities)
         self.nodes = [

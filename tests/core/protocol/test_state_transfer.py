@@ -3,8 +3,10 @@
 import pytest
 
 from pbft.core.effects import Forgotten, Installed, TransferStarted
+from pbft.core.errors import HaltError
 from pbft.core.messages import Checkpoint, Decision, Node, Nodes, Witness
 from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, decode_record
+from pbft.core.service import State
 from pbft.journal import Put, writes
 from tests.core.carry import asked, lying, transfer, truly
 from tests.core.lab import Lab
@@ -106,6 +108,30 @@ def test_a_target_that_moves_costs_what_changed() -> None:
     assert any(isinstance(each, Installed) and each.sequence == 24 for each in events)
     assert not fetched & set(asked(behind))
     assert behind.service.operations == ahead.service.operations
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (HaltError("start it again with the new code"), "^start it again with the new code$"),
+        (
+            ValueError("no such entry"),
+            r"cannot go on from the state .*\(ValueError: no such entry\)",
+        ),
+    ],
+)
+def test_a_service_that_cannot_go_on_from_what_the_cluster_certified_stops(
+    error: Exception, said: str
+) -> None:
+    """It has old code, say. To fetch the same again would keep everybody busy, and tell nobody."""
+    ahead, behind = filled(1, 80), Lab(me=2)
+
+    def refuse(state: State) -> None:
+        raise error
+
+    behind.service.open = refuse  # type: ignore[method-assign]
+    with pytest.raises(HaltError, match=said):
+        transfer(ahead, behind, rounds=4)
 
 
 @pytest.mark.scenario("T52")
