@@ -23,7 +23,7 @@ LEADS_TO: dict[Mood, str] = {
     moods.contradicted: "recovered",
     moods.overasked: "greedy client",
 }
-SEEDS = range(6)
+SEEDS = range(3)
 
 
 def plan_in(mood: Mood, seed: int) -> Plan:
@@ -59,4 +59,4 @@ def test_a_mood_leads_to_its_situation_more_often_than_not_at_all(mood: Mood) ->
         report = run(plan_in(mood, seed), [watching])
         assert (report.finished, report.violations) == (True, [])
         reached += LEADS_TO[mood] in watching.seen
-    assert reached >= 2
+    assert reached >= 1

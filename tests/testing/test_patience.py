@@ -40,11 +40,11 @@ def test_a_run_that_does_not_return_is_a_violation_that_names_the_call(
     name: str, said: str
 ) -> None:
     plan = swarm(0, f"{SERVICES}:{name}")
-    report = run(plan, seconds=3.0)
+    report = run(plan, seconds=1.5)
     assert violated(report) == ENDLESS
     assert not report.finished
     assert re.match(said, report.violations[0])
-    again = replay(told(plan, report), seconds=3.0)
+    again = replay(told(plan, report), seconds=1.5)
     assert again.same_violation
     assert again.same_trace or "Swallows" in name, "each time it goes on for a moment"
 
@@ -79,7 +79,7 @@ def test_a_run_that_ends_its_process_is_kept_too(
     """And what cannot be interrupted is ended with it."""
     monkeypatch.setattr("pbft.testing.checking.SHRINK_SECONDS", 5.0)
     monkeypatch.setattr("pbft.testing.replaying.HURRY_SECONDS", 0.5)
-    found = check(f"{SERVICES}:{name}", seeds=4, directory=tmp_path, limit=LIMIT)
+    found = check(f"{SERVICES}:{name}", seeds=2, directory=tmp_path, limit=LIMIT)
     (one,) = [each for each in found.findings if each.file is not None]
     assert one.oracle == PROCESS
     again = replay(load(Path(one.file or "")), seconds=LIMIT)
