@@ -120,18 +120,22 @@ def _line(each: Hunt) -> str:
 
 
 def table(hunts: Iterable[Hunt], mutants: Sequence[Mutant]) -> str:
-    """The kill matrix, in Markdown."""
+    """The kill matrix, in Markdown, of what has been tried."""
     found = {(each.name, each.change): each for each in hunts}
     rows = []
     for mutant in mutants:
         each = found.get((mutant.name, mutant.new))
-        told = "not run in a simulation" if each is None else f"not in {each.until} seeds"
+        told = "not tried yet" if reached(mutant) else "no simulation executes it"
+        if each is not None:
+            told = f"not in {each.until} seeds"
         if each is not None and each.killed_at is not None:
             told = f"after {each.killed_at + 1}: {each.by.replace('|', '/')[:70]}"
-        test = mutant.tests[0].rpartition("/")[2]
-        rows.append(f"| {mutant.name} | `{mutant.path}` | `{test}` | {told} |")
+        test = f"`{mutant.tests[0].rpartition('/')[2]}`" if mutant.tests else "its scenarios"
+        rows.append(f"| {mutant.name} | `{mutant.path}` | {test} | {told} |")
     killed = sum(each.killed_at is not None for each in found.values())
-    head = f"{killed} of {len(found)} mutants that a simulation executes are noticed by chance."
+    there = sum(map(reached, mutants))
+    head = f"Of {there} mutants that a simulation executes {len(found)} were tried, and {killed} of"
+    head += " these noticed by chance."
     columns = (
         "| mutant | in | killed by its test | by the generator alone |\n| --- | --- | --- | --- |"
     )
