@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -11,20 +10,10 @@ from pbft.core.replica import Replica
 from pbft.crypto.keyfiles import Identity
 from pbft.node import Node, ReplicaLike
 from pbft.services.kv import KeyValueService
+from pbft.testing.cluster import free_ports
 
 HOST = "127.0.0.1"
 PROTOCOL = {"request_timeout_ms": 500, "status_interval_ms": 50, "timeout_max_ms": 2000}
-
-
-def free_ports(count: int) -> list[int]:
-    """UDP ports of loopback that nobody has now."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-    for each in sockets:
-        each.bind((HOST, 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def make_cluster(

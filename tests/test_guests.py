@@ -16,12 +16,12 @@ from pbft.crypto.keyfiles import Identity, save_identity
 from pbft.node import Node
 from pbft.receipts import ReceiptError, parse, render, verify
 from pbft.services.configuration import RemoteConfiguration, Setting
-from pbft.testing.cluster import ProcessCluster
+from pbft.testing.cluster import ProcessCluster, free_ports
 from pbft.tickets import make
 from pbft.transport.loop import run
 from pbft.typed.listening import events
 from pbft.typed.proxy import Consistency
-from tests.local_cluster import PROTOCOL, free_ports, make_node, running
+from tests.local_cluster import PROTOCOL, make_node, running
 from tests.typed.bank import Bank, RemoteBank
 
 

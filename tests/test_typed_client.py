@@ -25,10 +25,11 @@ from pbft import (
 from pbft.cluster import Cluster
 from pbft.cluster_file import parse, render
 from pbft.node import Node
+from pbft.testing.cluster import free_ports
 from pbft.testing.cluster.local import local_cluster
 from pbft.transport.loop import run
 from pbft.typed.proxy import Consistency
-from tests.local_cluster import PROTOCOL, free_ports, make_node, running
+from tests.local_cluster import PROTOCOL, make_node, running
 from tests.typed.bank import Bank, BlockingBank, InsufficientError, RemoteBank
 
 pytestmark = pytest.mark.usefixtures("asyncio_debug")

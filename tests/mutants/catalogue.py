@@ -566,8 +566,8 @@ LOST_DISK = tuple(
         (
             "nulls without end",
             RECOVERY,
-            "if sequence <= min(limit, said.executed + state.config.window):",
-            "if sequence <= said.executed + state.config.window:",
+            "found = max(found, min(limit - short, said.executed + state.config.window))",
+            "found = max(found, said.executed + state.config.window)",
             "nulls_are_limited_in_every_interval_and_in_all",
         ),
         (
@@ -578,24 +578,10 @@ LOST_DISK = tuple(
             "a_primary_that_lets_a_peer_wait_is_replaced",
         ),
         (
-            "a peer that does not follow has the primary replaced",
-            RECOVERY,
-            "if state.executed < min(half, said.executed + config.window):",
-            "if state.executed < half:",
-            "no_primary_is_blamed_for_a_peer_without_end",
-        ),
-        (
-            "a peer that recovers for ever has the primary replaced",
-            RECOVERY,
-            "if state.executed < min(half, said.executed + config.window):",
-            "if state.executed < said.executed + config.window:",
-            "no_primary_is_blamed_for_a_peer_without_end",
-        ),
-        (
             "nulls for a peer that is down",
             RECOVERY,
-            "if sequence <= min(limit, said.executed + state.config.window):",
-            "if sequence <= limit:",
+            "found = max(found, min(limit - short, said.executed + state.config.window))",
+            "found = max(found, limit - short)",
             "nulls_wait_for_a_peer_that_does_not_follow",
         ),
         (

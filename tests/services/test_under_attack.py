@@ -27,8 +27,9 @@ from pbft.services.queues import Queues, RemoteQueues
 from pbft.services.sql_tables import SqlError
 from pbft.testing.byzantine import Behaviour
 from pbft.testing.byzantine.lying import LieToClients
+from pbft.testing.cluster import free_ports
 from pbft.transport.loop import run
-from tests.local_cluster import PROTOCOL, free_ports, make_node, running
+from tests.local_cluster import PROTOCOL, make_node, running
 
 CLIENTS, ROUNDS = 3, 12
 PRIMARY, LIAR = 0, 3

@@ -10,7 +10,7 @@ takes up the highest VIEW-CHANGE of its own that it is shown, and so votes in no
 """
 
 from pbft.core.effects import Forgotten
-from pbft.core.ids import Principal, ReplicaId
+from pbft.core.ids import Principal, ReplicaId, SequenceNumber
 from pbft.core.messages import Status, sender
 from pbft.core.protocol import checkpointing, execution, view_change
 from pbft.core.records import Began, Recovering
@@ -128,29 +128,26 @@ def tick(state: ReplicaState) -> None:
 def nulls_are_owed(state: ReplicaState) -> bool:
     """Whether a correct primary would number a null now: while no half of a grant is used up, so
     that it does not matter when each replica first heard of the peer."""
-    recovery, config = state.recovery, state.config
-    for replica, (limit, _) in recovery.granted.items():
-        said = state.peers.by_id[replica].status
-        half = limit - GRANT_WINDOWS * config.window // 2
-        if said is None or not said.recovering:
-            continue
-        if state.executed < min(half, said.executed + config.window):
-            return True
-    return False
+    return state.executed < _reach(state, GRANT_WINDOWS * state.config.window // 2)
 
 
 def null_is_due(state: ReplicaState) -> bool:
     """Whether the next number is to be filled with a null for a peer that waits for H; it is
-    taken off the interval's share. A peer that does not follow, since it is down, gets no more:
-    what it is granted would be spent before it is back."""
-    recovery, sequence = state.recovery, state.log.next_sequence
-    if not recovery.nulls:
+    taken off the interval's share."""
+    recovery = state.recovery
+    if not recovery.nulls or state.log.next_sequence > _reach(state, 0):
         return False
-    for replica, (limit, _) in recovery.granted.items():
+    recovery.nulls -= 1
+    return True
+
+
+def _reach(state: ReplicaState, short: int) -> SequenceNumber:
+    """How far numbers are filled for any peer that recovers: to its grant, or so much short of it.
+    One that does not follow, since it is down, gets no more: what it is granted would be spent
+    before it is back."""
+    found = 0
+    for replica, (limit, _) in state.recovery.granted.items():
         said = state.peers.by_id[replica].status
-        if said is None or not said.recovering:
-            continue
-        if sequence <= min(limit, said.executed + state.config.window):
-            recovery.nulls -= 1
-            return True
-    return False
+        if said is not None and said.recovering:
+            found = max(found, min(limit - short, said.executed + state.config.window))
+    return found

@@ -10,11 +10,12 @@ A traitor is an honest replica in a process whose effects pass through a Byzanti
 """
 
 import contextlib
+import itertools
 import os
 import random
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -162,13 +163,23 @@ class ProcessCluster:
             raise ProcessError(f"replica {replica} ended by itself: {words}")
 
 
+def _round(first: int) -> Iterator[int]:
+    """All ports from that place on, over and over."""
+    return itertools.cycle([*PORTS[first:], *PORTS[:first]])
+
+
+_CANDIDATES = _round(random.SystemRandom().randrange(len(PORTS)))
+"""Each process goes its own round: ports drawn anew each time were now and then those that another
+process had just been given, and whose replica had yet to start."""
+
+
 def free_ports(count: int) -> list[int]:
     """UDP ports of loopback that nobody has now, below those that systems hand out: a socket bound
     to any port does not get one of them before its replica does. Raises `ProcessError` where there
     are too few."""
     with contextlib.ExitStack() as stack:
         found: list[int] = []
-        for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        for port in itertools.islice(_CANDIDATES, len(PORTS)):
             sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             with contextlib.suppress(OSError):
                 sock.bind((HOST, port))
