@@ -47,7 +47,6 @@ class KeptCalls:
 
     def __init__(self, path: str | os.PathLike[str], proxy: Proxy) -> None:
         self._proxy = proxy
-        self._service: type = type(proxy)
         self._room = asyncio.Semaphore(MAX_RESOLVING)
         self._disk = asyncio.Lock()
         self._under_way: set[int] = set()
@@ -117,7 +116,7 @@ class KeptCalls:
             if number not in self._open or number in self._under_way:
                 continue
             name, key = self._open[number]
-            methods = methods_of(self._service)
+            methods = methods_of(self._proxy._service)
             if name not in methods:
                 raise ConfigurationError(f"a call of {name!r} is kept, and the service has none")
             try:
@@ -175,7 +174,6 @@ class BlockingKeptCalls:
     def __init__(self, path: str | os.PathLike[str], proxy: BlockingProxy) -> None:
         self._wait = proxy._blocking.wait
         self._calls = KeptCalls(path, proxy._twin())
-        self._calls._service = type(proxy)
 
     def __enter__(self) -> Self:
         """The file is open already."""

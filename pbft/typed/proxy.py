@@ -61,12 +61,12 @@ class _Remote:
 
     _timeout: float | None
     _consistency: Consistency
-    _module: str
+    _service: type
+    """What it is a proxy of: its methods, and the module where exceptions are looked for first."""
 
     def __init_subclass__(cls) -> None:
-        """Where the exceptions of the service are looked for first."""
         super().__init_subclass__()
-        cls._module = cls.__module__
+        cls._service = cls
 
     def options(
         self: Own, *, timeout: float | None = None, consistency: Consistency | None = None
@@ -126,7 +126,7 @@ class Proxy(_Remote):
         try:
             return unpacked(method, await answer)
         except RejectedError as error:
-            raise (found := restored(error, self._module)) from found.__cause__
+            raise (found := restored(error, self._service.__module__)) from found.__cause__
 
     def prepare(self, method: Method[P, R], *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call that is not made yet: keep it, then `resolve` it. Whatever happens to
@@ -149,7 +149,7 @@ class Proxy(_Remote):
         try:
             result, receipt = await asked
         except RejectedError as error:
-            raise (found := restored(error, self._module)) from found.__cause__
+            raise (found := restored(error, self._service.__module__)) from found.__cause__
         return unpacked(method, result), receipt
 
     async def upgrade(self, version: int) -> None:
@@ -161,7 +161,7 @@ class Proxy(_Remote):
         try:
             await self._client.call(packed, timeout=self._timeout)
         except RejectedError as error:
-            raise (found := restored(error, self._module)) from found.__cause__
+            raise (found := restored(error, self._service.__module__)) from found.__cause__
 
 
 def _named(method: Method[P, R]) -> Method[P, R]:
@@ -228,7 +228,7 @@ class BlockingProxy(_Remote):
         """Of the same service, for the loop of the client."""
         client = self._blocking.client
         twin = Proxy(client, timeout=self._timeout, consistency=self._consistency)
-        twin._module = self._module
+        twin._service = self._service
         return twin
 
 

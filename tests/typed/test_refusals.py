@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pbft import ApplicationError, BlockingProxy, InvalidArgumentsError, Proxy, RejectedError
+from pbft import ApplicationError, InvalidArgumentsError, RejectedError
 from pbft.core.protocol.execution import MAX_REFUSAL_BYTES
 from pbft.typed.refusals import refusal, restored
 
@@ -53,14 +53,6 @@ def test_its_text_is_not_made_twice(error: Exception) -> None:
 def test_what_nobody_wrote_stays_a_rejection(text: str) -> None:
     rejection = RejectedError(f"ShortError: {text}")
     assert restored(rejection, __name__) is rejection
-
-
-def test_a_proxy_looks_first_where_it_is_defined() -> None:
-    class Ours(Proxy): ...
-
-    class OursBlocking(BlockingProxy): ...
-
-    assert Ours._module == OursBlocking._module == __name__
 
 
 class Thing: ...

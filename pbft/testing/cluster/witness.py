@@ -7,7 +7,6 @@ process has begun: what a process has written outlives it.
 
 import hashlib
 import os
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from pbft.core.errors import ServiceError
 from pbft.core.service import OK, Context, Queries, Service, State
 from pbft.testing.determinism import imported
 from pbft.testing.reference import outcome_of
+from pbft.typed.counting import Counted
 from pbft.typed.hosting import hosted
 
 SERVICE = "PBFT_WITNESS_SERVICE"
@@ -34,33 +34,22 @@ class Entry(Struct, frozen=True):
     writes: bytes
 
 
-class Writes:
-    """A state that remembers what is written to it; else the state below."""
+class Writes(Counted):
+    """Remembers what is written as well."""
 
     def __init__(self, state: State) -> None:
-        self._state = state
+        super().__init__(state)
         self._written: dict[bytes, bytes | None] = {}
 
-    def __len__(self) -> int:
-        return len(self._state)
-
-    @property
-    def size_bytes(self) -> int:
-        return self._state.size_bytes
-
-    def get(self, key: bytes) -> bytes | None:
-        return self._state.get(key)
-
     def put(self, key: bytes, value: bytes) -> bytes | None:
+        """As below."""
         self._written[key] = value
-        return self._state.put(key, value)
+        return super().put(key, value)
 
     def delete(self, key: bytes) -> bytes | None:
+        """As below."""
         self._written[key] = None
-        return self._state.delete(key)
-
-    def items(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._state.items()
+        return super().delete(key)
 
     def clear(self) -> None:
         """Remember nothing."""
