@@ -4,14 +4,31 @@ import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from pbft.cli.main import main
 from pbft.cluster import Cluster
 from pbft.testing.cluster import free_ports
 from tests.cli.command import assert_refused, pbft_command
 
 Edit = Callable[[str], str]
+Command = Callable[..., "CompletedProcess[str]"]
+
+
+@pytest.fixture
+def pbft_main(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """`pbft ARGUMENTS` in this process: what it takes to start one would be most of the time."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> "CompletedProcess[str]":
+        status = main(arguments)
+        return CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 def _make(directory: Path) -> Path:
@@ -87,14 +104,14 @@ EDITS: dict[str, tuple[Edit, str]] = {
 
 
 @pytest.mark.parametrize("case", EDITS)
-def test_a_broken_cluster_file_is_refused(case: str, tmp_path: Path) -> None:
+def test_a_broken_cluster_file_is_refused(case: str, tmp_path: Path, pbft_main: Command) -> None:
     directory = _make(tmp_path)
     edit, word = EDITS[case]
     path = directory / "cluster.toml"
     before = path.read_text()
     path.write_text(edit(before))
     assert path.read_text() != before
-    assert_refused(pbft_command("replica", "c", "0", cwd=tmp_path), word)
+    assert_refused(pbft_main("replica", "c", "0"), word)
 
 
 @pytest.mark.parametrize(
@@ -108,62 +125,62 @@ def test_every_command_refuses_it_alike(arguments: tuple[str, ...], tmp_path: Pa
     assert_refused(pbft_command(*arguments, cwd=tmp_path), "cluster.toml")
 
 
-def test_no_cluster_at_all(tmp_path: Path) -> None:
-    assert_refused(pbft_command("status", "nowhere", cwd=tmp_path), "nowhere", "pbft init")
+def test_no_cluster_at_all(tmp_path: Path, pbft_main: Command) -> None:
+    assert_refused(pbft_main("status", "nowhere"), "nowhere", "pbft init")
 
 
-def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text(tmp_path: Path, pbft_main: Command) -> None:
     directory = _make(tmp_path)
     (directory / "cluster.toml").write_bytes(b"\xff\xfe\x00")
-    assert_refused(pbft_command("replica", "c", "0", cwd=tmp_path), "cluster.toml")
+    assert_refused(pbft_main("replica", "c", "0"), "cluster.toml")
 
 
-def test_a_replica_that_is_not_there(tmp_path: Path) -> None:
+def test_a_replica_that_is_not_there(tmp_path: Path, pbft_main: Command) -> None:
     _make(tmp_path)
-    assert_refused(pbft_command("replica", "c", "4", cwd=tmp_path), "no replica 4")
+    assert_refused(pbft_main("replica", "c", "4"), "no replica 4")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604])
-def test_a_private_key_that_others_can_read(mode: int, tmp_path: Path) -> None:
+def test_a_private_key_that_others_can_read(mode: int, tmp_path: Path, pbft_main: Command) -> None:
     directory = _make(tmp_path)
     (directory / "keys" / "replica-0.pem").chmod(mode)
-    assert_refused(pbft_command("replica", "c", "0", cwd=tmp_path), "replica-0.pem")
+    assert_refused(pbft_main("replica", "c", "0"), "replica-0.pem")
 
 
-def test_a_private_key_that_is_gone(tmp_path: Path) -> None:
+def test_a_private_key_that_is_gone(tmp_path: Path, pbft_main: Command) -> None:
     directory = _make(tmp_path)
     (directory / "keys" / "replica-0.pem").unlink()
-    assert_refused(pbft_command("replica", "c", "0", cwd=tmp_path), "replica-0.pem")
+    assert_refused(pbft_main("replica", "c", "0"), "replica-0.pem")
     assert not (directory / "keys" / "replica-0.pem").exists()
 
 
-def test_a_private_key_cut_in_the_middle(tmp_path: Path) -> None:
+def test_a_private_key_cut_in_the_middle(tmp_path: Path, pbft_main: Command) -> None:
     directory = _make(tmp_path)
     path = directory / "keys" / "client-0.pem"
     path.write_bytes(path.read_bytes()[:70])
-    assert_refused(pbft_command("status", "c", cwd=tmp_path), "client-0.pem")
+    assert_refused(pbft_main("status", "c"), "client-0.pem")
 
 
-def test_the_keys_of_another_cluster(tmp_path: Path) -> None:
+def test_the_keys_of_another_cluster(tmp_path: Path, pbft_main: Command) -> None:
     directory = _make(tmp_path)
     other, identities = Cluster.create(ports=free_ports(8))
     other.save(tmp_path / "other", identities)
     foreign = (tmp_path / "other" / "keys" / "replica-0.pem").read_bytes()
     (directory / "keys" / "replica-0.pem").write_bytes(foreign)
-    assert_refused(pbft_command("replica", "c", "0", cwd=tmp_path), "another cluster")
+    assert_refused(pbft_main("replica", "c", "0"), "another cluster")
 
 
-def test_a_client_that_the_cluster_does_not_know(tmp_path: Path) -> None:
+def test_a_client_that_the_cluster_does_not_know(tmp_path: Path, pbft_main: Command) -> None:
     _make(tmp_path)
-    done = pbft_command("kv", "c", "--identity", "mallory", "get", "a", cwd=tmp_path)
+    done = pbft_main("kv", "c", "--identity", "mallory", "get", "a")
     assert_refused(done, "mallory", "client-0")
 
 
 @pytest.mark.parametrize("key", ["port", "client_port"])
-def test_a_port_in_use(key: str, tmp_path: Path) -> None:
+def test_a_port_in_use(key: str, tmp_path: Path, pbft_main: Command) -> None:
     directory = _make(tmp_path)
     member = Cluster.load(directory).member(0)
     port = member.port if key == "port" else member.client_port
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind((member.host, port))
-        assert_refused(pbft_command("replica", "c", "0", cwd=tmp_path), str(port), "in use")
+        assert_refused(pbft_main("replica", "c", "0"), str(port), "in use")

@@ -20,7 +20,7 @@ from pbft.testing.plan import Plan, draw
 from pbft.testing.simulator import Report, Simulation
 
 T = SECOND
-SEEDS = range(2)
+SEEDS = range(1)
 CALLS = 300
 
 
@@ -104,12 +104,12 @@ def _reached(without: list[float], means: list[float]) -> float:
     return sum(reached) / len(reached)
 
 
-@pytest.mark.parametrize("first", range(0, 120, 24))
+@pytest.mark.parametrize("first", range(0, 48, 12))
 def test_a_correct_primary_is_never_found_slow_whatever_the_network_loses(first: int) -> None:
-    """120 seeds with no fault but the network's: it loses up to a fifth, delays, repeats, reorders.
+    """48 seeds with no fault but the network's: it loses up to a fifth, delays, repeats, reorders.
 
     Where nothing is lost no view ends; elsewhere none but by the timeout of what waits longest."""
-    for seed in range(first, first + 24):
+    for seed in range(first, first + 12):
         plan = draw(seed, 4, 0)
         plan = replace(plan, partitions=[], crashes=[], stops=[], damages=[], faulty_clients=0)
         reasons = _reasons(Simulation(plan))
@@ -139,8 +139,8 @@ def _reasons(simulation: Simulation) -> list[str]:
 def test_a_bad_hour_leaves_no_timeout_inflated(seed: int) -> None:
     """Half a minute in which view after view fails, each after a longer time; then all is well and
     calls are answered; then the primary dies: it is replaced after T, not after the longest."""
-    bad, dies = 40 * SECOND, 50 * SECOND
-    plan = replace(calm(seed, None), gst_ns=bad, operations=1500)
+    bad, dies = 40 * SECOND, 44 * SECOND
+    plan = replace(calm(seed, None), gst_ns=bad, operations=800)
     simulation = _NoNewViews(plan, bad)
     simulation.at(dies, simulation.kill_the_primary)
     report = simulation.run()

@@ -90,7 +90,7 @@ def test_what_holds_cannot_be_made_smaller() -> None:
         shrink(PLAN, lambda plan: Report(0, True, [], 0, {}, "", 0, 0, 0, 0))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 8])
+@pytest.mark.parametrize("seed", [1, 8])
 def test_a_repetition_that_counts_twice_is_small_after_few_runs(seed: int) -> None:
     """The time is limited, and the machine may be slow: what it takes calls alone to break comes
     first, and then what makes runs quick."""
