@@ -74,8 +74,7 @@ def refused(cluster: ProcessCluster, replica: int) -> str:
 
 
 @pytest.mark.scenario("CR8", "CR9", "T35")
-@pytest.mark.parametrize("older_copy", [False, True])
-@pytest.mark.parametrize("replica", [0, 3])
+@pytest.mark.parametrize(("replica", "older_copy"), [(0, True), (3, False)])
 def test_a_lost_or_older_disk_is_refused_recovered_and_counts_again(
     tmp_path: Path, replica: int, older_copy: bool
 ) -> None:

@@ -34,7 +34,7 @@ def plan(traitor: str, stop: Stop) -> Plan:
         disk_delay_ns=5 * MILLISECOND,
         gst_ns=GST_NS,
         faulty_clients=0,
-        operations=75,
+        operations=50,
         partitions=[
             Partition(SECOND + SECOND // 10, 3 * SECOND, frozenset({3}), one_way=False),
         ],

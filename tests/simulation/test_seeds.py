@@ -11,7 +11,7 @@ from pbft.core.quorum import quorum
 from pbft.testing.plan import Plan, draw, termination_bound_ns
 from pbft.testing.simulator import simulate
 
-SEEDS = [(4, range(0, 40)), (5, range(0, 6)), (6, range(0, 6)), (7, range(0, 5))]
+SEEDS = [(4, range(0, 24)), (5, range(0, 4)), (6, range(0, 4)), (7, range(0, 5))]
 
 
 @pytest.mark.parametrize(("replicas", "seed"), [(n, seed) for n, seeds in SEEDS for seed in seeds])
