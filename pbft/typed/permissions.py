@@ -71,13 +71,18 @@ def covers(may: Collection[str], name: str) -> bool:
 
 
 def judge_names(permitted: Mapping[ClientId, Collection[str]], names: Collection[str]) -> None:
-    """Whether the service has what its clients may call; `names`: all that it answers to. Raises
-    `ConfigurationError`: a misspelt name would lock a client out without a word."""
+    """`judge_may` for the clients of a cluster file."""
     for client, may in sorted(permitted.items()):
-        for name in sorted({*may} - {*names, ANYTHING}):
-            close = get_close_matches(name, names, 1)
-            advice = f"did you mean {close[0]}? It has" if close else "it has"
-            raise ConfigurationError(
-                f"may of {client} names {name}, which the service does not have: {advice}"
-                f" {', '.join(sorted(names))}"
-            )
+        judge_may(f"may of {client}", may, names)
+
+
+def judge_may(whose: str, may: Collection[str], names: Collection[str]) -> None:
+    """Whether the service has what somebody may call; `names`: all that it answers to. Raises
+    `ConfigurationError`: a misspelt name would lock a client out without a word."""
+    for name in sorted({*may} - {*names, ANYTHING}):
+        close = get_close_matches(name, names, 1)
+        advice = f"did you mean {close[0]}? It has" if close else "it has"
+        raise ConfigurationError(
+            f"{whose} names {name}, which the service does not have: {advice}"
+            f" {', '.join(sorted(names))}"
+        )
