@@ -117,7 +117,7 @@ def _remedy(store: Store, directory: Path, replica: ReplicaId) -> str:
             'With durability = "memory" no replica survives its process: make a new cluster with'
             " `pbft init`"
         )
-    return f"Run `pbft recover {directory} {replica}`, then start it again"
+    return f"Run `pbft recover {directory} {replica} --yes`, then start it again"
 
 
 def _announce(name: str, durability: str) -> None:
