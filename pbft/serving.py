@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -54,10 +54,12 @@ def serve(
     wrap: Callable[[Replica], ReplicaLike] = _honest,
     record: Path | None = None,
     note: str = "",
+    notify: int | None = None,
 ) -> None:
     """Run one replica of the service that the cluster file names until SIGTERM or SIGINT, or,
     `with_parent`, until the process that started this one is gone. `wrap` is the node's.
-    What it hears and says goes to the file `record`, with `note`, where that is given.
+    What it hears and says goes to the file `record`, with `note`, where that is given. Once
+    it serves, its number goes to the descriptor `notify`.
 
     Raises what `Cluster.load`, `Cluster.identity` and `Node.run` raise.
     """
@@ -78,9 +80,26 @@ def serve(
         service = service_of(cluster.file.service.runs)
         node = Node(cluster, replica, identity, service, wrap=wrap, store=store, evidence=evidence)
         try:
-            run(until_stopped(node, with_parent=with_parent))
+            run(_run(node, replica, with_parent=with_parent, notify=notify))
         except ForgottenVotesError as error:
             raise ForgottenVotesError(f"{error}. {_remedy(store, directory, replica)}") from None
+
+
+async def _run(node: Node, replica: ReplicaId, *, with_parent: bool, notify: int | None) -> None:
+    """`until_stopped`; the number of the replica goes to the descriptor `notify` once it serves."""
+
+    async def tell(descriptor: int) -> None:
+        await node.serving.wait()
+        with suppress(OSError):  # nobody waits any more
+            os.write(descriptor, b"%d\n" % replica)
+            os.close(descriptor)
+
+    telling = None if notify is None else asyncio.create_task(tell(notify))
+    try:
+        await until_stopped(node, with_parent=with_parent)
+    finally:
+        if telling is not None:
+            telling.cancel()
 
 
 def service_of(runs: str) -> Service:
