@@ -19,6 +19,10 @@ from pbft.typed.refusals import refusal
 
 ANYTHING = "*"
 """Among what a client may call: everything but `UPGRADE`."""
+UNNAMED = (
+    ': "*" does not stand for it, `may` has to name it: write it there, in the cluster.toml of'
+    " everybody, and start everything again"
+)
 NOTHING: tuple[str, ...] = ()
 
 
@@ -61,7 +65,7 @@ class Permissions:
             )
         name, _ = parse_operation(operation)
         if not all(covers(each, name) for each in sets):
-            advice = ': "*" does not stand for it, `may` has to name it' if name == UPGRADE else ""
+            advice = UNNAMED if name == UPGRADE else ""
             raise NotPermittedError(f"{context.client} may not call {name}{advice}")
 
 
