@@ -75,14 +75,23 @@ def test_two_blocking_clients_take_one_name_each(tmp_path: Path) -> None:
         assert {one.client.name, other.client.name} == {"client-0", "client-1"}
 
 
-@pytest.mark.parametrize("timeout", [float("nan"), "1"])
-def test_a_timeout_that_is_no_number_is_refused(tmp_path: Path, timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [float("nan"), "1", 0, -1.5])
+def test_a_timeout_that_no_call_can_keep_is_refused(tmp_path: Path, timeout: float) -> None:
+    """Also zero: no replica answers in no time, and the outcome would be unknown."""
     make_cluster(tmp_path / "c")
-    with (
-        BlockingClient(tmp_path / "c") as client,
-        pytest.raises(InvalidArgumentsError, match="a timeout is a number of seconds"),
-    ):
-        client.call(b"op", timeout=timeout)
+    with BlockingClient(tmp_path / "c") as client:
+        counters = BlockingCounters(client)
+        for ask in (
+            lambda: client.call(b"op", timeout=timeout),
+            lambda: client.certified(b"op", timeout=timeout),
+            lambda: client.status(0, timeout=timeout),
+            lambda: Client(tmp_path / "c", timeout=timeout),
+            lambda: BlockingClient(tmp_path / "c", timeout=timeout),
+            lambda: BlockingCounters(client, timeout=timeout),
+            lambda: counters.options(timeout=timeout),
+        ):
+            with pytest.raises(InvalidArgumentsError, match="a timeout is a number of seconds ab"):
+                ask()
 
 
 def test_a_proxy_says_which_client_it_takes(tmp_path: Path) -> None:
