@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from pbft.core.ids import ReplicaId
 from pbft.core.replica import Replica
 from pbft.core.service import Service
 from pbft.evidence import EvidenceFolder
+from pbft.module_errors import where
 from pbft.node import Node, ReplicaLike
 from pbft.recorder import Recorder
 from pbft.sqlite_store import SqliteStore
@@ -116,18 +116,8 @@ def service_of(runs: str) -> Service:
         raise ConfigurationError(f"the service {runs} cannot be hosted: {error}") from error
     except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise ConfigurationError(
-            f"the service {runs} cannot be made: {type(error).__name__}: {error}{_where(error)}"
+            f"the service {runs} cannot be made: {type(error).__name__}: {error}{where(error)}"
         ) from error
-
-
-def _where(error: BaseException) -> str:
-    """What helps whoever wrote the module: its line, or where to start so that it is found."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    if isinstance(error, SyntaxError):
-        return ""  # which names its line
-    if last.filename in (__file__, importlib.__file__) or last.filename.startswith("<frozen"):
-        return "; start in the directory that has its module"
-    return f" ({Path(last.filename).name}, line {last.lineno})"
 
 
 def _remedy(store: Store, directory: Path, replica: ReplicaId) -> str:

@@ -29,6 +29,7 @@ from pbft.core.errors import Refusal, ServiceError
 from pbft.core.service import Context
 from pbft.core.state.machine import PREFIX, Machine
 from pbft.crypto.trie import Snapshot, Trie
+from pbft.module_errors import where
 from pbft.testing.surroundings import SURROUNDINGS, deeper, environment, pretend, surrounded
 from pbft.testing.suspects import suspects
 from pbft.testing.values import value_of
@@ -90,8 +91,10 @@ def imported(runs: str) -> type:
         sys.path.insert(0, os.getcwd())
     try:
         found: type = getattr(import_module(module), name)
-    except Exception as error:  # whatever the user's module raises
-        raise ServiceError(f"{runs} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
+        raise ServiceError(
+            f"{runs} cannot be imported: {type(error).__name__}: {error}{where(error)}"
+        ) from error
     if not isinstance(found, type):
         raise ServiceError(f"{runs} is no class: name the class of the service")
     return found
