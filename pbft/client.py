@@ -175,7 +175,7 @@ class Client:
             return await self._outcome(
                 lambda: self._session.resume(raw, place),
                 timeout,
-                self._alone.at(key),
+                self._alone.at(render_key(raw, place)),  # however it was spelt
                 self._resolving.taken(len(raw)),
             )
         except UnansweredError as error:
