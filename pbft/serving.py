@@ -19,6 +19,7 @@ from pbft.core.service import Service
 from pbft.evidence import EvidenceFolder
 from pbft.module_errors import where
 from pbft.node import Node, ReplicaLike
+from pbft.ran_before import remembered
 from pbft.recorder import Recorder
 from pbft.sqlite_store import SqliteStore
 from pbft.store import MemoryStore, Store
@@ -78,6 +79,9 @@ def serve(
             wrap = recorder.around
         evidence = EvidenceFolder(directory, cluster.config.cluster_id, replica)
         service = service_of(cluster.file.service.runs)
+        if not isinstance(store, MemoryStore):
+            types = store_path(directory, replica).with_suffix(".types")
+            stack.enter_context(remembered(types, service))
         node = Node(cluster, replica, identity, service, wrap=wrap, store=store, evidence=evidence)
         try:
             run(_run(node, replica, with_parent=with_parent, notify=notify))
