@@ -31,7 +31,7 @@ from pbft.core.state.machine import PREFIX, Machine
 from pbft.crypto.trie import Snapshot, Trie
 from pbft.module_errors import where
 from pbft.testing.surroundings import SURROUNDINGS, deeper, environment, pretend, surrounded
-from pbft.testing.suspects import suspects
+from pbft.testing.suspects import ADVICE, suspects
 from pbft.testing.values import value_of
 from pbft.typed.hosting import Hosted
 from pbft.typed.keys import told
@@ -46,6 +46,7 @@ SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 SHOWN = 120
 TRACEBACK = "Traceback (most recent call last)"
+TOO_DEEP = RecursionError.__name__
 TIMEOUT_SECONDS = 600.0
 MOVING = len(SURROUNDINGS) - 1
 """The process in which the state moves."""
@@ -210,6 +211,8 @@ def _report(
     if key is not None:
         lines.append(f"  {key} becomes {_shown(one['changed'].get(key))}")
         lines.append(f"  and also {_shown(other['changed'].get(key))}")
+    if any(f"{each['result']}".startswith(TOO_DEEP) for each in (one, other)):
+        lines.append(f"  it depends on {ADVICE[TOO_DEEP]}")
     lines += suspects(service, call.name)
     return Report(number + 1, call.name, key, "\n".join(lines))
 

@@ -84,6 +84,7 @@ AROUND = {
     "Cores": ("cores", "the process and its host"),
     "Today": ("today", "the clock"),
     "Depth": ("depth", "how deep calls may go"),
+    "Descent": ("descend", "how deep calls may go"),
     "Collected": ("tidy", "when memory is tidied up"),
     "Tracked": ("tracked", "when memory is tidied up"),
 }
