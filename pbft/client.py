@@ -17,7 +17,7 @@ from types import TracebackType
 
 from pbft import control
 from pbft.acquired import Acquired, acquire
-from pbft.client_calls import Alone, Calls, due, opened, running_loop, why_unanswered
+from pbft.client_calls import Alone, Calls, due, judged, opened, running_loop, why_unanswered
 from pbft.client_links import connect, links_up, open_links
 from pbft.client_lock import release
 from pbft.client_room import Room
@@ -50,7 +50,8 @@ class Client:
     its path or by its name in keys/; by default, the first client whose key is here and that is
     not in use.
 
-    `timeout` is how long a call waits by default, in seconds. Opening raises `ConfigurationError`.
+    `timeout` is how long a call waits by default, in seconds; one that is not above zero raises
+    `InvalidArgumentsError`, here as at each call. Opening raises `ConfigurationError`.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Client:
         self._directory = directory
         self._wanted = identity
         self._passphrase = passphrase
-        self._timeout = timeout
+        self._timeout = judged(timeout)
         self._calls: Calls[bytes] = Calls()
         self._room = Room()
         self._resolving, self._alone = Room(MAX_RESOLVING), Alone()
@@ -174,7 +175,7 @@ class Client:
             return await self._outcome(
                 lambda: self._session.resume(raw, place),
                 timeout,
-                self._alone.at(key),
+                self._alone.at(render_key(raw, place)),  # however it was spelt
                 self._resolving.taken(len(raw)),
             )
         except UnansweredError as error:
@@ -185,7 +186,7 @@ class Client:
     ) -> tuple[bytes, Receipt]:
         """As `call`, and a receipt that f+1 replicas or more have signed, for third parties. It
         costs each replica a signature. Raises what `call` raises."""
-        key, until = self.prepare(operation), due(self._timeout if timeout is None else timeout)
+        until, key = due(self._timeout if timeout is None else timeout), self.prepare(operation)
         result = await self.resolve(key, timeout=timeout)
         raw, _ = parse_key(key)
         try:
@@ -245,8 +246,8 @@ class Client:
         self._nonce += 1
         query = StatusQuery(self._nonce)
         name = self._cluster.member(replica).name
-        until = due(timeout)
-        while (now := due(0.0)) < until:
+        until, loop = due(timeout), asyncio.get_running_loop()
+        while (now := loop.time()) < until:
             self._end.post([name], CONTROL, control.encode(query))
             self._alarm.ring()
             again = min(now + STATUS_RETRY_SECONDS, until)

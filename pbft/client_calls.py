@@ -1,7 +1,6 @@
 """Who waits for what: calls under way, each until it has an answer or its time is up."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
@@ -86,11 +85,18 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+def judged(seconds: float) -> float:
+    """A timeout as it was given. Raises `InvalidArgumentsError`."""
+    if not isinstance(seconds, int | float) or not seconds > 0:  # and NaN is not
+        raise InvalidArgumentsError(
+            f"a timeout is a number of seconds above zero, and {seconds!r} is none"
+        )
+    return seconds
+
+
 def due(seconds: float) -> float:
     """In the loop's time. Raises `InvalidArgumentsError`."""
-    if not isinstance(seconds, int | float) or math.isnan(seconds):
-        raise InvalidArgumentsError("a timeout is a number of seconds, and this is none")
-    return asyncio.get_running_loop().time() + seconds
+    return asyncio.get_running_loop().time() + judged(seconds)
 
 
 def opened(result: bytes) -> bytes:

@@ -30,6 +30,8 @@ class StatusReport(Struct, frozen=True, tag="status"):
     """Attacks that a behaviour wrapped around this replica has made: 0 where there is none."""
     unsynced_turns: int = 0
     """Turns that wait for the disk: many, and for long, where it is stuck."""
+    python: str = ""
+    """Its version of Python, whose texts of errors are in what commands answer."""
 
 
 _queries = msgspec.json.Decoder(StatusQuery)

@@ -15,7 +15,8 @@ from pathlib import Path
 from pbft.cluster import Cluster
 from pbft.core.errors import ConfigurationError, StorageError
 from pbft.core.ids import ReplicaId
-from pbft.core.records import Recovering
+from pbft.core.records import Began, Recovering
+from pbft.journal_files import read_journal
 from pbft.serving import store_path
 from pbft.sqlite_store import SqliteStore
 from pbft.store_files import aside, locked, mark, sync_directory, unfinished
@@ -26,6 +27,21 @@ SIDE_FILES = ("-wal", "-shm", "")
 
 def _nothing() -> None:
     pass
+
+
+def remembers(cluster: Cluster, directory: Path, replica: ReplicaId) -> bool:
+    """Whether the store of `replica` is whole, as far as it can tell itself, and says what it has
+    voted. An older copy is: only the others know. Raises `ConfigurationError` where it runs."""
+    cluster.member(replica)
+    path = store_path(directory, replica)
+    if not path.exists() or unfinished(path) is not None:
+        return False
+    try:
+        os.close(locked(path))
+        records = read_journal(path, cluster).records
+    except (OSError, StorageError):
+        return False
+    return any(not isinstance(each, Began | Recovering) for each in records)
 
 
 def replace_store(

@@ -10,6 +10,7 @@ Replicas and clients have a socket each: a flood of the one does not drown the o
 
 import asyncio
 import logging
+import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -167,6 +168,7 @@ class Node:
             datagrams_sent=sum(sent for _, sent in counts),
             acted=getattr(self._replica, "acted", 0),
             unsynced_turns=self._outbox.waiting,
+            python=platform.python_version(),
         )
 
     # -- the turn -----------------------------------------------------------------------------

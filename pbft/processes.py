@@ -23,10 +23,14 @@ class Processes:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(
-        self, name: int, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+        self,
+        name: int,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
-        """Run `python ARGUMENTS` as child `name`, with `environment` beside ours; its session is
-        its own, so a Ctrl-C reaches it through us alone."""
+        """Run `python ARGUMENTS` as child `name`, with `environment` beside ours and our
+        `descriptors`; its session is its own, so a Ctrl-C reaches it through us alone."""
         command = [sys.executable, *arguments]
         with contextlib.ExitStack() as stack:
             log = None
@@ -38,6 +42,7 @@ class Processes:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=descriptors,
                 env=os.environ | dict(environment or {}),
             )
 

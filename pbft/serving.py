@@ -6,9 +6,8 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +17,9 @@ from pbft.core.ids import ReplicaId
 from pbft.core.replica import Replica
 from pbft.core.service import Service
 from pbft.evidence import EvidenceFolder
+from pbft.module_errors import where
 from pbft.node import Node, ReplicaLike
+from pbft.ran_before import remembered
 from pbft.recorder import Recorder
 from pbft.sqlite_store import SqliteStore
 from pbft.store import MemoryStore, Store
@@ -54,10 +55,12 @@ def serve(
     wrap: Callable[[Replica], ReplicaLike] = _honest,
     record: Path | None = None,
     note: str = "",
+    notify: int | None = None,
 ) -> None:
     """Run one replica of the service that the cluster file names until SIGTERM or SIGINT, or,
     `with_parent`, until the process that started this one is gone. `wrap` is the node's.
-    What it hears and says goes to the file `record`, with `note`, where that is given.
+    What it hears and says goes to the file `record`, with `note`, where that is given. Once
+    it serves, its number goes to the descriptor `notify`.
 
     Raises what `Cluster.load`, `Cluster.identity` and `Node.run` raise.
     """
@@ -76,11 +79,31 @@ def serve(
             wrap = recorder.around
         evidence = EvidenceFolder(directory, cluster.config.cluster_id, replica)
         service = service_of(cluster.file.service.runs)
+        if not isinstance(store, MemoryStore):
+            types = store_path(directory, replica).with_suffix(".types")
+            stack.enter_context(remembered(types, service))
         node = Node(cluster, replica, identity, service, wrap=wrap, store=store, evidence=evidence)
         try:
-            run(until_stopped(node, with_parent=with_parent))
+            run(_run(node, replica, with_parent=with_parent, notify=notify))
         except ForgottenVotesError as error:
             raise ForgottenVotesError(f"{error}. {_remedy(store, directory, replica)}") from None
+
+
+async def _run(node: Node, replica: ReplicaId, *, with_parent: bool, notify: int | None) -> None:
+    """`until_stopped`; the number of the replica goes to the descriptor `notify` once it serves."""
+
+    async def tell(descriptor: int) -> None:
+        await node.serving.wait()
+        with suppress(OSError):  # nobody waits any more
+            os.write(descriptor, b"%d\n" % replica)
+            os.close(descriptor)
+
+    telling = None if notify is None else asyncio.create_task(tell(notify))
+    try:
+        await until_stopped(node, with_parent=with_parent)
+    finally:
+        if telling is not None:
+            telling.cancel()
 
 
 def service_of(runs: str) -> Service:
@@ -97,18 +120,8 @@ def service_of(runs: str) -> Service:
         raise ConfigurationError(f"the service {runs} cannot be hosted: {error}") from error
     except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise ConfigurationError(
-            f"the service {runs} cannot be made: {type(error).__name__}: {error}{_where(error)}"
+            f"the service {runs} cannot be made: {type(error).__name__}: {error}{where(error)}"
         ) from error
-
-
-def _where(error: BaseException) -> str:
-    """What helps whoever wrote the module: its line, or where to start so that it is found."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    if isinstance(error, SyntaxError):
-        return ""  # which names its line
-    if last.filename in (__file__, importlib.__file__) or last.filename.startswith("<frozen"):
-        return "; start in the directory that has its module"
-    return f" ({Path(last.filename).name}, line {last.lineno})"
 
 
 def _remedy(store: Store, directory: Path, replica: ReplicaId) -> str:
@@ -117,7 +130,7 @@ def _remedy(store: Store, directory: Path, replica: ReplicaId) -> str:
             'With durability = "memory" no replica survives its process: make a new cluster with'
             " `pbft init`"
         )
-    return f"Run `pbft recover {directory} {replica}`, then start it again"
+    return f"Run `pbft recover {directory} {replica} --yes`, then start it again"
 
 
 def _announce(name: str, durability: str) -> None:

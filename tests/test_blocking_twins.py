@@ -127,7 +127,7 @@ def test_kept_calls_are_recovered_without_asyncio(tmp_path: Path) -> None:
     ):
         bank = BlockingBank(client)
         with (
-            BlockingKeptCalls(path, bank.options(timeout=0)) as calls,
+            BlockingKeptCalls(path, bank.options(timeout=1e-9)) as calls,
             pytest.raises(UnansweredError),
         ):
             calls.call(Bank.deposit, "ann", 20)

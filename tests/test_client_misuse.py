@@ -36,15 +36,20 @@ def test_a_key_that_is_not_resolved_in_time_comes_back_with_the_error(tmp_path: 
 
 
 def test_one_key_resolved_twice_at_once_is_answered_twice(tmp_path: Path) -> None:
+    """Also in another spelling, which is the same call of the same request."""
+
     async def main() -> None:
         cluster, identities = make_cluster(tmp_path / "c")
         nodes = [make_node(cluster, identities, replica) for replica in range(4)]
         async with running(*nodes), Client(tmp_path / "c") as client:
-            key = client.prepare(b"no operation of the service")
-            both = await asyncio.gather(
-                *(client.resolve(key, timeout=10) for _ in range(2)), return_exceptions=True
+            keys = (client.prepare(b"no operation of the service") for _ in range(1000))
+            key = next(each for each in keys if {*each} & {*"-_"})
+            other = key.replace("-", "+").replace("_", "/")
+            all_three = await asyncio.gather(
+                *(client.resolve(each, timeout=2) for each in (key, key, other)),
+                return_exceptions=True,
             )
-        assert [type(each).__name__ for each in both] == ["RejectedError", "RejectedError"]
+        assert [type(each).__name__ for each in all_three] == ["RejectedError"] * 3
 
     asyncio.run(main(), debug=True)
 
@@ -75,14 +80,23 @@ def test_two_blocking_clients_take_one_name_each(tmp_path: Path) -> None:
         assert {one.client.name, other.client.name} == {"client-0", "client-1"}
 
 
-@pytest.mark.parametrize("timeout", [float("nan"), "1"])
-def test_a_timeout_that_is_no_number_is_refused(tmp_path: Path, timeout: float) -> None:
+@pytest.mark.parametrize("timeout", [float("nan"), "1", 0, -1.5])
+def test_a_timeout_that_no_call_can_keep_is_refused(tmp_path: Path, timeout: float) -> None:
+    """Also zero: no replica answers in no time, and the outcome would be unknown."""
     make_cluster(tmp_path / "c")
-    with (
-        BlockingClient(tmp_path / "c") as client,
-        pytest.raises(InvalidArgumentsError, match="a timeout is a number of seconds"),
-    ):
-        client.call(b"op", timeout=timeout)
+    with BlockingClient(tmp_path / "c") as client:
+        counters = BlockingCounters(client)
+        for ask in (
+            lambda: client.call(b"op", timeout=timeout),
+            lambda: client.certified(b"op", timeout=timeout),
+            lambda: client.status(0, timeout=timeout),
+            lambda: Client(tmp_path / "c", timeout=timeout),
+            lambda: BlockingClient(tmp_path / "c", timeout=timeout),
+            lambda: BlockingCounters(client, timeout=timeout),
+            lambda: counters.options(timeout=timeout),
+        ):
+            with pytest.raises(InvalidArgumentsError, match="a timeout is a number of seconds ab"):
+                ask()
 
 
 def test_a_proxy_says_which_client_it_takes(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 import argparse
 import json
 import re
+import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from pbft.core.ids import MAX_GUESTS, SECOND
 from pbft.core.messages import Ticket
 from pbft.crypto.errors import KeyFileError
 from pbft.crypto.keyfiles import Identity, save_identity
-from pbft.typed.permissions import ANYTHING
+from pbft.serving import service_of
+from pbft.typed.hosting import Hosted
+from pbft.typed.permissions import ANYTHING, judge_may
 
 DAY_NS = 24 * 3600 * SECOND
 MAX_DAYS = 36_500
@@ -78,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
             may=args.may,
             until=time.time_ns() + args.days * DAY_NS if args.days else 0,
         )
+        _judge(cluster.file.service.runs, args.may)
         register.note(slot, args.new)
         try:
             save_identity(path, guest)
@@ -86,6 +91,24 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigurationError(str(error)) from None
     _report(args, path, tickets.judge(cluster, guest, path))
     return 0
+
+
+def _judge(runs: str, may: Sequence[str]) -> None:
+    """Raises `ConfigurationError` where the service has not all of `may`. It need not be here."""
+    if ANYTHING in may and len(may) == 1:
+        return
+    try:
+        service = service_of(runs)
+    except ConfigurationError as error:
+        names = ", ".join(may)
+        print(f"nobody has looked whether the service has {names}: {error}", file=sys.stderr)
+        return
+    if not isinstance(service, Hosted):
+        raise ConfigurationError(
+            f"the operations of {runs} have no names: leave --may out, for whoever may not call"
+            " everything there may call nothing"
+        )
+    judge_may("--may", may, service.names)
 
 
 def _report(args: argparse.Namespace, path: Path, ticket: Ticket) -> None:

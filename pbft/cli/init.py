@@ -10,6 +10,8 @@ from pbft.core.config import MAX_REPLICAS
 from pbft.core.ids import MAX_GUESTS
 from pbft.core.quorum import faults
 from pbft.serving import service_of
+from pbft.typed.hosting import Hosted
+from pbft.typed.methods import UPGRADE
 
 DEFAULT_PORT = 7400
 
@@ -67,7 +69,7 @@ def add_parser(subparsers: SubParsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the files and say what was made, where the service can be hosted."""
-    service_of(args.service)  # what replicas could not run is refused now
+    service = service_of(args.service)  # what replicas could not run is refused now
     cluster, identities = Cluster.create(
         args.replicas,
         args.clients,
@@ -89,6 +91,11 @@ def run(args: argparse.Namespace) -> int:
             f" {args.replicas} replicas would not fit into a message"
         )
     print(f"{args.directory}/keys/: private keys, one file each; they never leave their owner")
+    if isinstance(service, Hosted):
+        print(
+            "no client may switch the service to a later version: for one that shall, write"
+            f' may = ["*", "{UPGRADE}"] in {args.directory}/cluster.toml'
+        )
     if args.hosts:
         print("next: give each host the same cluster.toml and its own key, and start there")
         print("      pbft replica DIR ID")

@@ -1,15 +1,18 @@
 """`pbft replica`: one replica in this process, until it is told to stop."""
 
 import argparse
+import os
 from pathlib import Path
 
 from pbft.cli.parsing import SubParsers, add_command, add_directory, whole
 from pbft.core.config import MAX_REPLICAS
 from pbft.serving import serve
 
+MAX_DESCRIPTOR = 2**20
+
 
 def add_parser(subparsers: SubParsers) -> None:
-    """replica DIR ID [--record FILE] [--with-parent] [--verbose]"""
+    """replica DIR ID [--record FILE] [--with-parent] [--notify-fd N] [--verbose]"""
     parser = add_command(
         subparsers, "replica", "run one replica of a cluster, serving what the cluster file names"
     )
@@ -29,6 +32,12 @@ def add_parser(subparsers: SubParsers) -> None:
         help="stop when the process that started this one is gone",
     )
     parser.add_argument(
+        "--notify-fd",
+        type=_descriptor,
+        metavar="N",
+        help="once it serves, write its number and a line break to this file descriptor",
+    )
+    parser.add_argument(
         "--verbose", action="store_true", help="log view changes, checkpoints and transfers"
     )
 
@@ -42,5 +51,15 @@ def run(args: argparse.Namespace) -> int:
         with_parent=args.with_parent,
         verbose=args.verbose,
         record=args.record,
+        notify=args.notify_fd,
     )
     return 0
+
+
+def _descriptor(text: str) -> int:
+    value = whole(0, MAX_DESCRIPTOR)(text)
+    try:
+        os.fstat(value)
+    except OSError:
+        raise argparse.ArgumentTypeError(f"{value} is no file descriptor that is open") from None
+    return value

@@ -6,6 +6,8 @@ Each row is one replica's own word. A replica that does not answer has a row tha
 import argparse
 import asyncio
 import json
+import re
+import sys
 from typing import Any
 
 import msgspec
@@ -24,6 +26,7 @@ HEADINGS = (
     *("replica", "state", "view", "primary", "watermarks", "executed", "digest"),
     *("durability", "drops"),
 )
+MINOR = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 DEAD = "dead: no answer"
 
 Reports = dict[ReplicaId, StatusReport | None]
@@ -55,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"replicas": [_object(*item) for item in reports.items()]}))
     else:
         print(columns([HEADINGS, *(_row(*item) for item in reports.items())]))
+    if told := pythons(reports):
+        print(f"pbft: {told}", file=sys.stderr)
     return 0 if any(reports.values()) else 1
 
 
@@ -83,6 +88,7 @@ def _object(replica: ReplicaId, report: StatusReport | None) -> dict[str, Any]:
     status["evidence"] = {str(by): kinds for by, kinds in report.status.evidence.items()}
     beside = {
         "durability": report.durability,
+        "python": report.python,
         "unsynced_turns": report.unsynced_turns,
         "uptime_seconds": round(report.uptime_seconds, 3),
         "datagrams_received": report.datagrams_received,
@@ -106,6 +112,22 @@ def _row(replica: ReplicaId, report: StatusReport | None) -> tuple[str, ...]:
         f"{status.state_digest.hex()[:16]} at {at}" if at else "none yet",
         report.durability,
         tally(status.drops),
+    )
+
+
+def pythons(reports: Reports) -> str:
+    """What to do where replicas run different minor versions of Python; nothing where they do not.
+    Only what looks like a version is looked at: it is the replica's own word."""
+    found: dict[str, list[str]] = {}
+    for replica, report in reports.items():
+        if report is not None and (version := MINOR.match(report.python)):
+            found.setdefault(version[0], []).append(str(replica))
+    if len(found) < 2:
+        return ""
+    said = "; ".join(f"{version}: {', '.join(who)}" for version, who in sorted(found.items()))
+    return (
+        f"replicas run different versions of Python ({said}): run the same minor version on all"
+        " hosts, or one of them refuses a call in other words and its state differs"
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from pbft.core.errors import ServiceError
+from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.testing import determinism
 from pbft.testing.determinism import UnfinishedError, imported
 from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
@@ -117,9 +117,11 @@ def check(
     progress: Progress = lambda what, done, total: None,
 ) -> Checked:
     """Check `module:Class` with so many seeds from `seed` on, each run within `limit` seconds, and
-    no new ones after `seconds`. Raises `ServiceError` where it cannot be imported or called, and
-    `PlanFileError` where nothing can be kept in `directory`."""
+    no new ones after `seconds`. Raises `ServiceError` where it cannot be imported or called,
+    `PlanFileError` where nothing can be kept in `directory`, and `InvalidArgumentsError` where
+    that would check nothing."""
     check_writable(directory)
+    _judge(seeds, jobs)
     with limited(limit):
         about = subject(service)
         about.make()
@@ -142,6 +144,14 @@ def check(
         ]
         broken = sorted((each.result() for each in reduced), key=lambda each: each.events or 0)
     return _summary(service, runs, len(failed), findings + broken)
+
+
+def _judge(seeds: int, jobs: int | None) -> None:
+    for name, number in (("seeds", seeds), ("jobs", jobs)):
+        if number is not None and number < 1:
+            raise InvalidArgumentsError(
+                f"{name} has to be 1 or more, and {number} is not: it would check nothing"
+            )
 
 
 def differences(

@@ -29,8 +29,9 @@ from pbft.core.errors import Refusal, ServiceError
 from pbft.core.service import Context
 from pbft.core.state.machine import PREFIX, Machine
 from pbft.crypto.trie import Snapshot, Trie
+from pbft.module_errors import where
 from pbft.testing.surroundings import SURROUNDINGS, deeper, environment, pretend, surrounded
-from pbft.testing.suspects import suspects
+from pbft.testing.suspects import ADVICE, suspects
 from pbft.testing.values import value_of
 from pbft.typed.hosting import Hosted
 from pbft.typed.keys import told
@@ -45,6 +46,7 @@ SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 SHOWN = 120
 TRACEBACK = "Traceback (most recent call last)"
+TOO_DEEP = RecursionError.__name__
 TIMEOUT_SECONDS = 600.0
 MOVING = len(SURROUNDINGS) - 1
 """The process in which the state moves."""
@@ -90,8 +92,10 @@ def imported(runs: str) -> type:
         sys.path.insert(0, os.getcwd())
     try:
         found: type = getattr(import_module(module), name)
-    except Exception as error:  # whatever the user's module raises
-        raise ServiceError(f"{runs} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
+        raise ServiceError(
+            f"{runs} cannot be imported: {type(error).__name__}: {error}{where(error)}"
+        ) from error
     if not isinstance(found, type):
         raise ServiceError(f"{runs} is no class: name the class of the service")
     return found
@@ -207,6 +211,8 @@ def _report(
     if key is not None:
         lines.append(f"  {key} becomes {_shown(one['changed'].get(key))}")
         lines.append(f"  and also {_shown(other['changed'].get(key))}")
+    if any(f"{each['result']}".startswith(TOO_DEEP) for each in (one, other)):
+        lines.append(f"  it depends on {ADVICE[TOO_DEEP]}")
     lines += suspects(service, call.name)
     return Report(number + 1, call.name, key, "\n".join(lines))
 

@@ -336,7 +336,42 @@ def _touching(life: Life, keys: list[Difference]) -> Suspect | None:
 
 
 def text(found: Divergence) -> str:
-    """The whole of it in words."""
+    """The whole of it in words; the first line is the answer."""
+    return "\n".join([_answer(found), *_of_suspect(found), *_of_states(found)])
+
+
+def _answer(found: Divergence) -> str:
+    """The command and the key, as far as they are known."""
+    suspect = found.suspect
+    if suspect is None:
+        what = found.keys[0].key if found.keys else "something in the states"
+        return (
+            f"{what} differs, and nothing that was ordered since they agreed touches it: one of the"
+            " states was damaged, or written by other code"
+        )
+    call = suspect.step.shown[:SHOWN]
+    if suspect.varies:
+        where = f", first of all to {suspect.key}" if suspect.key else ", and its results differ"
+        return f"{call} does not do the same everywhere{where}:"
+    return (
+        f"{suspect.key} differs, which {call} is the first to touch; it does the same in every"
+        " process here: something is kept outside the state, other code ran, or the machine erred"
+    )
+
+
+def _of_suspect(found: Divergence) -> list[str]:
+    if found.suspect is None:
+        return []
+    step = found.suspect.step
+    return [
+        f"  operation {step.number + 1} of request {step.timestamp} of {step.client}, at sequence"
+        f" number {step.sequence}",
+        *(f"  {each}" for each in found.suspect.told),
+        *found.advice,
+    ]
+
+
+def _of_states(found: Divergence) -> list[str]:
     lines = [f"the states differ at checkpoint {found.sequence}, and agreed at {found.agreed}:"]
     lines += [f"  {digest[:16]} say {', '.join(who)}" for digest, who in found.said.items()]
     lines.append(
@@ -347,27 +382,4 @@ def text(found: Divergence) -> str:
         lines += [f"    {str(value)[:SHOWN]}: {name}" for name, value in each.values.items()]
     if len(found.keys) > SHOWN_KEYS:
         lines.append(f"  and {len(found.keys) - SHOWN_KEYS} more")
-    return "\n".join(lines + _of_suspect(found))
-
-
-def _of_suspect(found: Divergence) -> list[str]:
-    suspect = found.suspect
-    if suspect is None:
-        return [
-            "executed again, what was ordered gives the same in every process, and touches none of"
-            " this: one of the states was damaged, or written by other code"
-        ]
-    step = suspect.step
-    call = (
-        f"{step.shown[:SHOWN]}, operation {step.number + 1} of request {step.timestamp} of"
-        f" {step.client}, at sequence number {step.sequence}"
-    )
-    if suspect.varies:
-        lines = [f"{call}, is not the same everywhere:"]
-    else:
-        lines = [
-            "executed again, what was ordered gives the same in every process: what differs is kept"
-            " outside the state, or is other code, or the machine's fault",
-            f"{call}, is the first to touch what differs:",
-        ]
-    return [*lines, *(f"  {each}" for each in suspect.told), *found.advice]
+    return lines

@@ -21,10 +21,11 @@ from pathlib import Path
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
-from pbft.core.errors import ServiceError
+from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.core.state.machine import Machine
 from pbft.testing.subjects import shown_call
 
+MAX_SECONDS = 24 * 3600
 RUN_SECONDS = 60.0
 """Of one simulated run, which takes a second or two."""
 ENDLESS = "endless"
@@ -58,8 +59,12 @@ class Limit:
 @contextmanager
 def limited(seconds: float) -> Iterator[Limit]:
     """Interrupt the block with `Endless` after `seconds`. Raises `ServiceError` where that leaves
-    the block."""
+    the block, and `InvalidArgumentsError` before it where there is no such limit."""
     limit = Limit()
+    if not 0 < seconds <= MAX_SECONDS:
+        raise InvalidArgumentsError(
+            f"the limit of a run is between 0 and {MAX_SECONDS} seconds, and {seconds} is not"
+        )
 
     def ring(number: int, frame: FrameType | None) -> None:
         if limit.told is None:

@@ -65,11 +65,21 @@ class Hosted:
         has other types there."""
         self._state = state
         self._known(self.active)
-        bound = state.get(shapes.KEY)
-        if bound is not None:
-            shapes.judge(bound, self._shapes(self.active), self.active)
+        if (bound := self.bound) is not None:
+            self.judge(*bound)
         self._counted = Counted(state)
         self._attributes.open(self._counted)
+
+    @property
+    def bound(self) -> tuple[int, bytes] | None:
+        """The active version and its types, once something was executed under it."""
+        types = self._state.get(shapes.KEY)
+        return None if types is None else (self.active, types)
+
+    def judge(self, version: int, types: bytes) -> None:
+        """Whether the code has that version with those types. Raises `HaltError`."""
+        self._known(version)
+        shapes.judge(types, self._shapes(version), version)
 
     @property
     def target(self) -> object:

@@ -47,9 +47,11 @@ def events(
 ) -> AsyncIterator[Event] | Iterator[Event]:
     """Events as they take effect, those numbered above `after`, or of sequence number `sequence`
     and above; of one `topic`, or all. Ends never: break out of it, and go on later with `after`
-    the number of the last one. Raises `EventsLostError`, also where events of `sequence` and above
-    may be among those that are gone; `ServiceError` where the cluster's service has no events; and
-    what `Client.read` raises: go on with `after`. Of a `BlockingClient`: a plain iterator."""
+    the number of the last one. A number that no event has yet is waited for without a word, since
+    the replicas that answer may be behind what was read before; so is one of another cluster.
+    Raises `EventsLostError`, also where events of `sequence` and above may be among those that are
+    gone; `ServiceError` where the cluster's service has no events; and what `Client.read` raises:
+    go on with `after`. Of a `BlockingClient`: a plain iterator."""
     if isinstance(client, BlockingClient):
         return waited(client, _follow(client.client, after, sequence, topic))
     return _follow(client, after, sequence, topic)

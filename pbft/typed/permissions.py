@@ -19,6 +19,10 @@ from pbft.typed.refusals import refusal
 
 ANYTHING = "*"
 """Among what a client may call: everything but `UPGRADE`."""
+UNNAMED = (
+    ': "*" does not stand for it, `may` has to name it: write it there, in the cluster.toml of'
+    " everybody, and start everything again"
+)
 NOTHING: tuple[str, ...] = ()
 
 
@@ -61,7 +65,7 @@ class Permissions:
             )
         name, _ = parse_operation(operation)
         if not all(covers(each, name) for each in sets):
-            advice = ': "*" does not stand for it, `may` has to name it' if name == UPGRADE else ""
+            advice = UNNAMED if name == UPGRADE else ""
             raise NotPermittedError(f"{context.client} may not call {name}{advice}")
 
 
@@ -71,13 +75,18 @@ def covers(may: Collection[str], name: str) -> bool:
 
 
 def judge_names(permitted: Mapping[ClientId, Collection[str]], names: Collection[str]) -> None:
-    """Whether the service has what its clients may call; `names`: all that it answers to. Raises
-    `ConfigurationError`: a misspelt name would lock a client out without a word."""
+    """`judge_may` for the clients of a cluster file."""
     for client, may in sorted(permitted.items()):
-        for name in sorted({*may} - {*names, ANYTHING}):
-            close = get_close_matches(name, names, 1)
-            advice = f"did you mean {close[0]}? It has" if close else "it has"
-            raise ConfigurationError(
-                f"may of {client} names {name}, which the service does not have: {advice}"
-                f" {', '.join(sorted(names))}"
-            )
+        judge_may(f"may of {client}", may, names)
+
+
+def judge_may(whose: str, may: Collection[str], names: Collection[str]) -> None:
+    """Whether the service has what somebody may call; `names`: all that it answers to. Raises
+    `ConfigurationError`: a misspelt name would lock a client out without a word."""
+    for name in sorted({*may} - {*names, ANYTHING}):
+        close = get_close_matches(name, names, 1)
+        advice = f"did you mean {close[0]}? It has" if close else "it has"
+        raise ConfigurationError(
+            f"{whose} names {name}, which the service does not have: {advice}"
+            f" {', '.join(sorted(names))}"
+        )

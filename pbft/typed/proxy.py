@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, 
 
 import msgspec
 
+from pbft.client_calls import judged
 from pbft.core.errors import InvalidArgumentsError, PbftError, RejectedError, ServiceError
 from pbft.receipts import Receipt
 from pbft.typed.methods import UPGRADE, Method, operation
@@ -73,7 +74,7 @@ class _Remote:
     ) -> Own:
         """The same proxy with other options: `await counter.options(timeout=1).add(3)`. `timeout`:
         of each call, in seconds. What is not given stays as it is. Raises `InvalidArgumentsError`
-        where there is no such level."""
+        where there is no such level or no such timeout."""
         other = copy(self)
         other._set(
             self._timeout if timeout is None else timeout,
@@ -86,7 +87,8 @@ class _Remote:
             raise InvalidArgumentsError(
                 f"there is no consistency {consistency!r}: it is one of {', '.join(LEVELS)}"
             )
-        self._timeout, self._consistency = timeout, consistency
+        self._timeout = None if timeout is None else judged(timeout)
+        self._consistency = consistency
 
     if not TYPE_CHECKING:  # who misspells a command shall be told by the type checker
 

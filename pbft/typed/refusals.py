@@ -10,8 +10,16 @@ from typing import Any
 
 import msgspec
 
-from pbft.core import errors
-from pbft.core.errors import ApplicationError, PbftError, Refusal, RejectedError
+from pbft.core.errors import (
+    ApplicationError,
+    InvalidArgumentsError,
+    NotPermittedError,
+    PbftError,
+    Refusal,
+    RejectedError,
+    ServiceError,
+    UnknownCommandError,
+)
 from pbft.core.protocol.execution import MAX_REFUSAL_BYTES
 from pbft.typed.values import UNWRITABLE, ordered
 
@@ -23,6 +31,13 @@ TRAVELLING = frozenset(
     }
 )
 """Python's own exceptions that are raised again as what they were."""
+JUDGED: tuple[type[PbftError], ...] = (
+    *(InvalidArgumentsError, ServiceError, UnknownCommandError, NotPermittedError),
+    *(ApplicationError, RejectedError),
+)
+"""Ours that a replica raises where an operation executes. The others are of the caller's side: a
+service's own exception that is called `UnansweredError` must not say that the outcome is unknown.
+"""
 ARGS = "args"
 """Beside the fields: no field has this name, since every exception has it already."""
 SHORTER = (None, 150, 40)
@@ -99,9 +114,9 @@ def _class(name: str, module: str) -> type[Exception] | None:
     defined.sort(key=lambda each: each.__module__ != module)
     if defined:
         return defined[0]
-    ours = getattr(errors, name, None)
-    if isinstance(ours, type) and issubclass(ours, PbftError):
-        return ours
+    for judged in JUDGED:
+        if judged.__name__ == name:
+            return judged
     found = getattr(builtins, name, None) if name in TRAVELLING else None
     return found if isinstance(found, type) and issubclass(found, Exception) else None
 

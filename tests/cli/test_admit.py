@@ -23,8 +23,14 @@ DAY_NS = 24 * 3600 * SECOND
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Two clients; each may admit three others."""
-    assert main(["init", str(tmp_path / "c"), "--admits", "3"]) == 0
-    return tmp_path / "c"
+    path, service = tmp_path / "c", "tests.typed.bank:Bank"
+    assert main(["init", str(path), "--admits", "3", "--service", service]) == 0
+    return path
+
+
+def set_service(directory: Path, runs: str) -> None:
+    path = directory / "cluster.toml"
+    path.write_text(path.read_text().replace("tests.typed.bank:Bank", runs))
 
 
 def admit(directory: Path, *arguments: str) -> int:
@@ -48,10 +54,10 @@ def test_what_it_writes(directory: Path, capsys: pytest.CaptureFixture[str]) -> 
     path = directory / "keys" / "printer.pem"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (directory / "cluster.toml").read_bytes() == before
-    arguments = ("--may", "get,put", "--days", "2", "--json")
+    arguments = ("--may", "balance,deposit", "--days", "2", "--json")
     assert admit(directory, "client-0", "reader", *arguments) == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["client"], said["may"]) == ("client-0/1", ["get", "put"])
+    assert (said["client"], said["may"]) == ("client-0/1", ["balance", "deposit"])
     assert abs(said["until_ns"] - time.time_ns() - 2 * DAY_NS) < 600 * SECOND
     cluster = Cluster.load(directory)
     for name, client in (("printer", "client-0/0"), (directory / "keys/reader.pem", "client-0/1")):
@@ -108,6 +114,37 @@ def test_what_would_be_of_no_use_is_refused_in_a_sentence(
     assert not list((directory / "keys").glob("*new*"))
 
 
+@pytest.mark.parametrize(
+    ("may", "service", "words"),
+    [
+        ("depost", "", "--may names depost, which the service does not have: did you mean deposit"),
+        ("balance,pbft.upgarde", "", "did you mean pbft.upgrade"),
+        ("get", "pbft.services.kv:KeyValueService", "have no names: leave --may out"),
+    ],
+)
+def test_a_name_that_the_service_does_not_have_is_refused(
+    directory: Path, capsys: pytest.CaptureFixture[str], may: str, service: str, words: str
+) -> None:
+    set_service(directory, service or "tests.typed.bank:Bank")
+    assert admit(directory, "client-0", "new", "--may", may) == 2
+    assert words in capsys.readouterr().err
+    assert not list((directory / "keys").glob("new*"))
+    assert not (directory / "keys" / "client-0.guests").exists()
+
+
+def test_where_the_service_is_not_here_its_names_are_not_judged_and_that_is_said(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_service(directory, "elsewhere:Service")
+    assert admit(directory, "client-0", "new") == 0
+    assert not capsys.readouterr().err
+    assert admit(directory, "client-0", "newer", "--may", "depost") == 0
+    said = capsys.readouterr()
+    assert "which may call depost" in said.out
+    assert "nobody has looked whether the service has depost: " in said.err
+    assert "elsewhere:Service cannot be made" in said.err
+
+
 def test_a_client_that_may_admit_nobody_learns_how_it_could(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +157,7 @@ def test_a_client_that_may_admit_nobody_learns_how_it_could(
 def test_a_ticket_fits_into_the_datagram_that_opens_a_link(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    set_service(directory, "elsewhere:Service")
     many = ",".join(f"a-command-with-a-long-name-{number}" for number in range(32))
     assert admit(directory, "client-0", "new", "--may", many) == 2
     assert "one datagram has room for 1024" in capsys.readouterr().err

@@ -30,6 +30,18 @@ def test_what_it_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert f"pbft up {directory}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [("tests.typed.bank:Bank", True), ("pbft.services.kv:KeyValueService", False)],
+)
+def test_who_may_switch_versions_is_said_while_the_file_is_easy_to_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], service: str, said: bool
+) -> None:
+    assert main(["init", str(tmp_path / "c"), "--service", service]) == 0
+    text = f'may = ["*", "pbft.upgrade"] in {tmp_path}/c/cluster.toml'
+    assert (text in capsys.readouterr().out) == said
+
+
 @pytest.mark.parametrize(("n", "window"), [(10, 256), (25, 235), (100, 14)])
 def test_the_window_is_one_that_so_many_replicas_can_have(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], n: int, window: int

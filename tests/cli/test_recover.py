@@ -1,6 +1,7 @@
 """`pbft recover`: the old records are set aside whole, the new ones say that they are none."""
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -164,7 +165,7 @@ def test_killed_at_any_step_it_is_run_again_and_the_old_records_are_whole(
     directory: Path, step: int
 ) -> None:
     assert killed_at(directory, step)
-    assert main(["recover", str(directory), "2"]) == 0
+    assert main(["recover", str(directory), "2", *(["--yes"] if step == 0 else [])]) == 0
     path = store_path(directory, 2)
     assert loaded(path, directory) == [Recovering()]
     (old,) = path.parent.glob("*lost*.db")
@@ -174,3 +175,54 @@ def test_killed_at_any_step_it_is_run_again_and_the_old_records_are_whole(
 
 def test_these_are_all_its_steps(directory: Path) -> None:
     assert not killed_at(directory, 5)
+
+
+@pytest.fixture
+def voted(directory: Path) -> Path:
+    """A cluster whose replica 2 was merely stopped."""
+    with closing(store_of(directory)) as store:
+        asyncio.run(append(store, VOTED))
+    return directory
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_database_that_is_whole_is_set_aside_for_who_insists(
+    voted: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = store_path(voted, 2)
+    before = path.read_bytes()
+    assert main(["recover", str(voted), "2"]) == 2
+    said = capsys.readouterr().err
+    assert "the database of replica-2 is whole" in said
+    assert f"`pbft replica {voted} 2`" in said
+    assert "--yes" in said
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert main(["recover", str(voted), "2"]) == 1
+    assert "nothing was changed" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*lost*"))
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    assert main(["recover", str(voted), "2"]) == 0
+    assert path.with_name("replica-2.lost-1.db").read_bytes() == before
+
+
+def test_who_insists_is_not_asked_and_neither_is_who_has_a_damaged_one(voted: Path) -> None:
+    path = store_path(voted, 2)
+    before = path.read_bytes()
+    assert main(["recover", str(voted), "2", "--yes"]) == 0
+    old = path.with_name("replica-2.lost-1.db")
+    assert old.read_bytes() == before
+    path.write_bytes(before[:4096])
+    assert main(["recover", str(voted), "2"]) == 0
+
+
+def test_one_that_runs_is_said_to_run_before_anything_is_asked(
+    voted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(store_of(voted)):
+        assert main(["recover", str(voted), "2"]) == 2
+    assert "running already" in capsys.readouterr().err

@@ -92,8 +92,8 @@ def test_a_lost_or_older_disk_is_refused_recovered_and_counts_again(
         path.unlink()
         if older_copy:
             shutil.copy(tmp_path / "older", path)
-        assert f"`pbft recover {directory} {replica}`" in refused(cluster, replica)
-        assert main(["recover", str(directory), str(replica)]) == 0
+        assert f"`pbft recover {directory} {replica} --yes`" in refused(cluster, replica)
+        assert main(["recover", str(directory), str(replica), "--yes"]) == 0
         cluster.start(replica)
         run(until_votes(directory, replica))
         cluster.kill(1)

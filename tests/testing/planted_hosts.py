@@ -119,6 +119,17 @@ class Depth(Base):
             return so_far
 
 
+class Descent(Base):
+    """As deep as its argument says."""
+
+    @command
+    def descend(self, name: str, steps: int) -> None:
+        self.entries[name] = str(self._down(945 + steps % 40))
+
+    def _down(self, steps: int) -> int:
+        return 0 if steps == 0 else 1 + self._down(steps - 1)
+
+
 class Link:
     def __init__(self) -> None:
         self.other = self

@@ -1,10 +1,11 @@
 """What users get wrong is found, made small and kept; what was not exercised is not green."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pbft.core.errors import ServiceError
+from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.testing import checking, determinism
 from pbft.testing.checking import Checked, check, differences, judge
 from pbft.testing.planfiles import load
@@ -32,6 +33,24 @@ SERVICES = "tests.testing.breakable"
 )
 def test_a_run_shows_what_users_get_wrong(name: str, seed: int, oracle: str | None) -> None:
     assert judge(f"{SERVICES}:{name}", seed).oracle == oracle
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"limit": 0}, "limit .* between 0 and 86400 seconds, and 0 is not"),
+        ({"limit": -1.0}, "limit .* between 0 and 86400 seconds"),
+        ({"limit": float("nan")}, "and nan is not"),
+        ({"limit": float("inf")}, "and inf is not"),
+        ({"seeds": 0}, "seeds has to be 1 or more, and 0 is not: it would check nothing"),
+        ({"jobs": 0}, "jobs has to be 1 or more, and 0 is not"),
+    ],
+)
+def test_what_could_check_nothing_is_refused_in_a_sentence(
+    tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidArgumentsError, match=said):
+        check(f"{SERVICES}:Counter", directory=tmp_path, **wrong)
 
 
 def test_one_process_cannot_see_its_own_hash_seed_but_several_do() -> None:

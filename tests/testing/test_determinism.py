@@ -1,8 +1,11 @@
 """What differs between processes is found, and named; what does not is not accused."""
 
 import random
+import re
+import sys
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, get_origin
 from uuid import UUID
 
@@ -45,6 +48,28 @@ def test_each_kind_is_caught_by_name(name: str) -> None:
     assert f"operation {report.number}, {command}(" in report.text
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import pbft\nimport nowhere_at_all\n", r"No module named .*\(broken_0.py, line 2\)$"),
+        ("one = 1\ntwo = one / 0\n", r"ZeroDivisionError: .*\(broken_1.py, line 2\)$"),
+        ("def two(:\n", r"SyntaxError: invalid syntax \(broken_2.py, line 1\)$"),
+        ("import sys\nsys.exit(3)\n", r"SystemExit: 3 \(broken_3.py, line 2\)$"),
+        ("", r"no attribute 'Service'; start in the directory"),
+    ],
+)
+def test_a_module_that_does_not_import_is_told_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    found = re.search(r"broken_\d", said)
+    module = found[0] if found else "broken_4"
+    (tmp_path / f"{module}.py").write_text(text)
+    with pytest.raises(ServiceError, match=said):
+        check(f"{module}:Service", 10)
+
+
 AROUND = {
     "Ranked": ("rank", "id()"),
     "Captain": ("captain", "the order of a set"),
@@ -59,6 +84,7 @@ AROUND = {
     "Cores": ("cores", "the process and its host"),
     "Today": ("today", "the clock"),
     "Depth": ("depth", "how deep calls may go"),
+    "Descent": ("descend", "how deep calls may go"),
     "Collected": ("tidy", "when memory is tidied up"),
     "Tracked": ("tracked", "when memory is tidied up"),
 }

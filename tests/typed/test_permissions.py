@@ -89,6 +89,11 @@ def test_another_version_is_for_whom_the_file_names_with_it(
     assert allowed("get", client, shown)
 
 
+def test_who_may_not_switch_versions_learns_how_it_could() -> None:
+    with pytest.raises(Refusal, match=r"in the .* of everybody, and start everything"):
+        Permissions(FILE)(operation("pbft.upgrade", []), Context("all", 1, 1000))
+
+
 def test_where_operations_have_no_names_only_who_may_do_everything_may_do_anything() -> None:
     assert allowed("get", "all", named=False)
     assert allowed("get", "all/0", ticket("all", "*"), named=False)

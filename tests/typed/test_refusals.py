@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pbft import ApplicationError, InvalidArgumentsError, RejectedError
+from pbft import ApplicationError, InvalidArgumentsError, PbftError, RejectedError
+from pbft.core.errors import NotPermittedError, ServiceError, UnknownCommandError
 from pbft.core.protocol.execution import MAX_REFUSAL_BYTES
 from pbft.typed.refusals import refusal, restored
 
@@ -53,6 +54,31 @@ def test_its_text_is_not_made_twice(error: Exception) -> None:
 def test_what_nobody_wrote_stays_a_rejection(text: str) -> None:
     rejection = RejectedError(f"ShortError: {text}")
     assert restored(rejection, __name__) is rejection
+
+
+OF_A_SERVICE = ["UnansweredError", "ForgottenOutcomeError", "RequestTooLargeError", "StorageError"]
+
+
+@pytest.mark.parametrize("name", OF_A_SERVICE)
+def test_a_services_error_is_none_of_the_librarys_by_its_name(name: str) -> None:
+    """Whoever catches `UnansweredError` would ask for the outcome of a call that was refused."""
+    error = travelled(type(name, (Exception,), {})("the printer is on fire"))
+    assert type(error) is RejectedError
+    assert str(error) == f'{name}: ["the printer is on fire"]'
+
+
+def test_one_that_both_ends_know_arrives_as_what_the_service_defines() -> None:
+    defined = type("RecordError", (ApplicationError,), {})
+    error = travelled(defined("full"))
+    assert type(error) is defined
+    assert isinstance(error, RejectedError)
+
+
+@pytest.mark.parametrize(
+    "kind", [InvalidArgumentsError, ServiceError, UnknownCommandError, NotPermittedError]
+)
+def test_what_the_library_judges_arrives_as_what_it_is(kind: type[PbftError]) -> None:
+    assert type(travelled(kind("no"))) is kind
 
 
 class Thing: ...
