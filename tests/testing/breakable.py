@@ -140,7 +140,7 @@ class Address(Counter):
 
     @command
     def find(self, name: str) -> None:
-        raise LookupError(f"{object()} does not know {name}")
+        raise LookupError(f"{self} does not know {name}")
 
 
 class Leaves(Counter):
