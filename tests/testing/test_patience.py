@@ -19,7 +19,8 @@ from pbft.testing.subjects import subject
 from pbft.testing.swarm import swarm
 
 SERVICES = "tests.testing.breakable"
-LIMIT = 2.0
+LIMIT = 3.0
+"""Many times what a run takes up to the call that does not return: the machine has other work."""
 
 
 @pytest.mark.parametrize(
@@ -40,11 +41,11 @@ def test_a_run_that_does_not_return_is_a_violation_that_names_the_call(
     name: str, said: str
 ) -> None:
     plan = swarm(0, f"{SERVICES}:{name}")
-    report = run(plan, seconds=1.5)
+    report = run(plan, seconds=LIMIT)
     assert violated(report) == ENDLESS
     assert not report.finished
     assert re.match(said, report.violations[0])
-    again = replay(told(plan, report), seconds=1.5)
+    again = replay(told(plan, report), seconds=LIMIT)
     assert again.same_violation
     assert again.same_trace or "Swallows" in name, "each time it goes on for a moment"
 
@@ -77,7 +78,7 @@ def test_a_run_that_ends_its_process_is_kept_too(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what cannot be interrupted is ended with it."""
-    monkeypatch.setattr("pbft.testing.checking.SHRINK_SECONDS", 5.0)
+    monkeypatch.setattr("pbft.testing.checking.SHRINK_SECONDS", 1.0)
     monkeypatch.setattr("pbft.testing.replaying.HURRY_SECONDS", 0.5)
     found = check(f"{SERVICES}:{name}", seeds=2, directory=tmp_path, limit=LIMIT)
     (one,) = [each for each in found.findings if each.file is not None]
@@ -89,7 +90,7 @@ def test_a_run_that_ends_its_process_is_kept_too(
 @pytest.mark.parametrize(
     ("name", "oracle", "said"),
     [
-        ("NeverReturns", ENDLESS, r"add\(-?\d+\), has not returned after 2 s"),
+        ("NeverReturns", ENDLESS, r"add\(-?\d+\), has not returned after 3 s"),
         ("EndsTheProcess", PROCESS, r"operation 1, leave\(\), ended the process"),
     ],
 )
@@ -101,7 +102,7 @@ def test_several_processes_name_it_as_well(name: str, oracle: str, said: str) ->
 
 def test_a_service_that_never_begins_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(
-        ServiceError, match=r"the run, in BeginsForEver.__init__ .* has not returned after 2 s"
+        ServiceError, match=r"the run, in BeginsForEver.__init__ .* has not returned after 3 s"
     ):
         check(f"{SERVICES}:BeginsForEver", seeds=1, directory=tmp_path, limit=LIMIT)
 
