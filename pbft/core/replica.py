@@ -71,7 +71,6 @@ CLOSING: tuple[Rule, ...] = (
     execution.answer_reads,
     execution.attest,
     execution.acknowledge,
-    retransmission.fetch,
     retransmission.answer,
     state_transfer.ask,
     state_transfer.serve,

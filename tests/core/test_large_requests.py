@@ -18,7 +18,7 @@ from pbft.core.messages import (
     Status,
 )
 from pbft.core.protocol.references import MAX_PARTIAL
-from pbft.core.protocol.retransmission import FETCHED_PER_TICK
+from pbft.core.protocol.retransmission import FETCH_STEPS, FETCHED_PER_STEP
 from pbft.core.records import Accepted
 from pbft.core.state.requests import REQUESTS_PER_CLIENT
 from pbft.core.wire import (
@@ -200,7 +200,7 @@ def test_a_primary_that_names_without_end_does_not_make_its_backups_flood_each_o
         entries = named[256 * (sequence - 1) : 256 * sequence]
         batch = encode_body(Batch(one.wall, tuple(map(reference_to, entries))))
         one.feed(one.proposal(0, sequence, batch), peer=0)
-    assert len(of_type(one.idle(0.5), FetchBatch)) <= 5 * FETCHED_PER_TICK
+    assert len(of_type(one.idle(0.5), FetchBatch)) <= 5 * FETCH_STEPS * FETCHED_PER_STEP
     asked = of_type(one.idle(15), FetchBatch)
     assert {each.digest for each in asked if isinstance(each, FetchBatch)} >= set(
         named[: 256 * MAX_PARTIAL]

@@ -8,6 +8,7 @@ Q = "tests/traps/test_quorums_and_votes.py"
 V = "tests/traps/test_view_change.py"
 S = "tests/traps/test_state_and_persistence.py"
 LARGE = "tests/core/test_large_requests.py"
+WITHHELD = "tests/core/test_withheld_requests.py"
 FAST = "tests/core/test_fast_reads.py"
 CORE = "pbft/core"
 PROTOCOL = "pbft/core/protocol"
@@ -303,9 +304,17 @@ VIEWS = (
         "T20",
         "missing bodies are not fetched",
         f"{PROTOCOL}/ordering.py",
-        "log.missing.setdefault(digest, False)",
+        "retransmission.ask(state, turn, digest, turn.peers)",
         "pass",
         f"{Q}::test_t10_no_prepare_without_the_body_and_its_record",
+    ),
+    mutant(
+        "T20",
+        "what the primary alone may have is asked of anybody",
+        f"{PROTOCOL}/retransmission.py",
+        "(primary, one) if before else (primary,)",
+        "(one,)",
+        f"{WITHHELD}::test_the_primary_is_asked_first_and_soon_and_then_the_others_too_each_in_its_turn",
     ),
     mutant(
         "T21",
@@ -1247,6 +1256,38 @@ PACE = (
         "most = REQUESTS_PER_CLIENT + 1 if state.is_primary else 1",
         "most = 1",
         "tests/core/test_greedy_clients.py",
+    ),
+    mutant(
+        "FL5",
+        "a client may be greedy with large requests to one alone",
+        f"{PROTOCOL}/retransmission.py",
+        "        if requests.greedy(client):\n",
+        "        if False:\n",
+        f"{WITHHELD}::test_who_had_to_ask_learns_that_the_client_is_greedy",
+    ),
+    mutant(
+        "FL5",
+        "each large request of a client waits for a question",
+        f"{PROTOCOL}/ordering.py",
+        "retransmission.accompany(state, body)",
+        "pass",
+        f"{WITHHELD}::test_who_had_to_ask_gets_the_next_ones_of_that_client_with_their_batch",
+    ),
+    mutant(
+        "FL5",
+        "who had to ask once is given all for ever",
+        f"{PROTOCOL}/retransmission.py",
+        'if state.timers.fired["status"] % ticks == 0:',
+        "if False:",
+        f"{WITHHELD}::test_what_reached_a_peer_late_is_forgotten_after_a_while",
+    ),
+    mutant(
+        "FL5",
+        "a client has a peer buried in what it did not ask for",
+        f"{PROTOCOL}/retransmission.py",
+        "names[: SHARED_PER_TICK - peer.shared]",
+        "names",
+        f"{WITHHELD}::test_what_is_given_unasked_is_bounded_in_each_interval",
     ),
     mutant(
         "FL5",

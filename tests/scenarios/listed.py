@@ -102,6 +102,7 @@ FL9 C view changes of the largest size
 FL10 B a peer asks for all of the state, over and over
 FL11 B what is on the disk stays bounded while checkpoints are withheld
 FL13 C clients that flood, beside one that does not
+FL14 US a client tells the primary alone of its large requests
 TM1 B a primary just below the timeout
 TM2 B a primary that serves everybody but one
 TM3 S view after view fails, then all is well

@@ -10,7 +10,7 @@
 | apart, view | a peer that left this view, alone: nobody else may ever follow it | its own |
 | together, times | nobody being apart, for as long as one would be waited for now | the same |
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
-| fetch, times fired | bodies that were asked for (T20) | the status interval |
+| fetch, times fired | bodies that we lack (T20) | a fourth of the status interval |
 | lag, executed | decisions up to a certified checkpoint, before its snapshot | 2 intervals |
 | transfer, times fired | nodes that were asked for | the status interval |
 """
@@ -48,7 +48,7 @@ def _wanted(state: ReplicaState, now: int) -> dict[TimerKey, int]:
     wanted: dict[TimerKey, int] = {("status", ticks): interval if ticks else 0}
     wanted.update(_suspicion(state, now))
     if state.log.missing:
-        wanted["fetch", fired.get("fetch", 0)] = interval
+        wanted["fetch", fired.get("fetch", 0)] = interval // retransmission.FETCH_STEPS
     if state.transfer.target is not None:
         wanted["transfer", fired.get("transfer", 0)] = interval
     elif state_transfer.behind(state):
@@ -99,7 +99,7 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
             performance.tick(state, turn)
             retransmission.tick(state, turn)
         case "fetch":
-            retransmission.fetch_again(state, turn)
+            retransmission.fetch(state, turn)
         case "request" | "due" | "recovering" | "nulls" | "apart" if not state.views.active:
             pass  # another of them fired before, in this turn
         case "request":

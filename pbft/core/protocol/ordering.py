@@ -18,7 +18,7 @@ from pbft.core.messages import (
     Request,
     Signed,
 )
-from pbft.core.protocol import performance, recovery, references
+from pbft.core.protocol import performance, recovery, references, retransmission
 from pbft.core.records import Accepted, Prepared
 from pbft.core.state.log import DecisionProof, EarlyMessage, Slot
 from pbft.core.state.replica_state import ReplicaState
@@ -223,6 +223,7 @@ def propose(state: ReplicaState, turn: Turn) -> bool:
     slot.voted = True
     performance.led(state, turn, body)
     references.keep(state, body, slot.sequence)
+    retransmission.accompany(state, body)
     turn.record(Accepted(pp.raw, body.raw, body.beside))
     turn.broadcast(Proposal(pp.raw, body.raw))
     return True
@@ -336,15 +337,15 @@ def decide(state: ReplicaState, turn: Turn) -> bool:
 
 
 def look_for_bodies(state: ReplicaState, turn: Turn) -> bool:
-    """Note which chosen or decided digests we hold no body for (T20)."""
+    """Ask for the bodies that we lack of what is chosen or decided (T20)."""
     log = state.log
     for sequence in log.touched:
         slot = log.slots.get(sequence)
         if slot is None or sequence > state.high_watermark:
             continue
         for digest in slot.digests:
-            if digest not in log.bodies and digest not in log.partial:
-                log.missing.setdefault(digest, False)
+            if not (digest in log.bodies or digest in log.partial or digest in log.missing):
+                retransmission.ask(state, turn, digest, turn.peers)
     return False
 
 

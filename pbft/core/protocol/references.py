@@ -3,7 +3,7 @@
 A batch that names requests by digest is *whole* once they are all here, and only then is it a body
 that a replica votes for, stores and executes (T10). Bodies are looked up by digest, never by who
 sent them under which timestamp: a client may send a different one to every replica (T31). What
-does not come from the client in time is asked of the others.
+does not come from the client in time is asked of the primary, then of others (`retransmission`).
 """
 
 from pbft.core.ids import Digest, RequestKey
@@ -12,6 +12,8 @@ from pbft.core.state.replica_state import ReplicaState
 from pbft.core.verified import Body
 from pbft.core.wire import reference_to, request_digest
 
+ON_ITS_WAY = -1
+"""In steps of fetching: what a batch names may come from its client until the one after this."""
 MAX_PARTIAL = 32
 """Batches that wait for large requests; a primary can send as many as the window has numbers."""
 
@@ -47,7 +49,7 @@ def keep(state: ReplicaState, body: Body, sequence: int) -> None:
         return
     for (_, digest), request in zip(body.references, requests, strict=False):
         if request is None:
-            state.log.missing.setdefault(digest, True)
+            state.log.missing.setdefault(digest, ON_ITS_WAY)
     state.log.keep_body(body, sequence)
     state.log.touched[sequence] = None
 

@@ -28,12 +28,17 @@ from pbft.core.state.peers import Peer
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.state.requests import REQUESTS_PER_CLIENT
 from pbft.core.turn import Turn
+from pbft.core.verified import Body
 from pbft.core.wire import encode_link
 
 Resent = Signed[Signable] | LinkMessage
 REFORWARDED_PER_TICK = 32
-FETCHED_PER_TICK = 64
-"""Digests asked for again in one interval: a primary can name as many as it likes."""
+FETCH_STEPS = 4
+"""In one status interval: what was asked for and has not come in so many was lost on the way."""
+FETCHED_PER_STEP = 16
+"""The primary can name as many as it likes."""
+SHARED_PER_TICK = 32
+"""What is given to a peer unasked may be of no use to it, and is charged to us then."""
 
 
 # -- absorb ---------------------------------------------------------------------------------
@@ -60,11 +65,16 @@ def _same_progress(before: Status, after: Status) -> bool:
 
 
 def on_fetch_batch(state: ReplicaState, turn: Turn, peer: Principal, fetch: FetchBatch) -> None:
-    """Note who wants which body."""
+    """Note who wants which body. Of a large request that waits here its client has told only some
+    of us, and so perhaps of others: who asked gets those unasked."""
     known = state.peers.get(peer)
     held = fetch.digest in state.log.bodies or references.find(state, fetch.digest) is not None
     if known is not None and held:
         known.wants[fetch.digest] = None
+        waiting = state.requests.large.get(fetch.digest)
+        if waiting is not None:
+            known.lacks.setdefault(waiting.message.client, set())
+            _share_backlog(state, known)
 
 
 # -- act --------------------------------------------------------------------------------------
@@ -72,8 +82,12 @@ def on_fetch_batch(state: ReplicaState, turn: Turn, peer: Principal, fetch: Fetc
 
 def tick(state: ReplicaState, turn: Turn) -> None:
     """Say where we are; ask again for what is missing; pass on what still waits (T38)."""
+    ticks = state.config.request_timeout_ns // state.config.status_interval_ns
     for peer in state.peers.by_id.values():
-        peer.spent = peer.served = peer.shown = 0
+        peer.spent = peer.served = peer.shown = peer.shared = 0
+        if state.timers.fired["status"] % ticks == 0:
+            peer.lacks = {c: given for c, given in peer.lacks.items() if state.requests.greedy(c)}
+        _share_backlog(state, peer)
     recovery.tick(state)
     turn.broadcast(recovery.status(state))
     _reforward(state, turn)
@@ -97,26 +111,64 @@ def _passed_on(state: ReplicaState) -> Iterator[Signed[Request]]:
     yield from later
 
 
-def fetch(state: ReplicaState, turn: Turn) -> bool:
-    """Ask everybody for the bodies we lack: at least one correct replica holds each (T20). Large
-    requests are asked of one after another."""
+def accompany(state: ReplicaState, body: Body) -> None:
+    """As primary, give the large requests of a batch to whoever had to ask for others of their
+    clients: one batch after another would else wait until it has asked, and we be blamed."""
+    for peer in state.peers.by_id.values():
+        _share(peer, [name for name, each in body.large if each.message.client in peer.lacks])
+
+
+def _share_backlog(state: ReplicaState, peer: Peer) -> None:
+    """As primary, give it of what waits for its turn, once, as much as shows that its client is
+    greedy: the peer would blame us for what other requests of that client wait behind it."""
+    requests = state.requests
+    for client, given in peer.lacks.items() if state.is_primary else ():
+        if requests.greedy(client):
+            keys = ((client, timestamp) for timestamp in requests.by_client[client])
+            large = (requests.names.get(key) for key in keys if key in requests.unproposed)
+            first = list(islice(filter(None, large), REQUESTS_PER_CLIENT + 1))
+            given.update(_share(peer, [name for name in first if name not in given]))
+
+
+def _share(peer: Peer, names: list[Digest]) -> list[Digest]:
+    shared = names[: SHARED_PER_TICK - peer.shared]
+    peer.shared += len(shared)
+    peer.wants |= dict.fromkeys(shared)
+    return shared
+
+
+def ask(
+    state: ReplicaState, turn: Turn, digest: Digest, to: tuple[ReplicaId, ...], before: int = 0
+) -> None:
+    """Ask for what we lack, which we did `before`."""
+    state.log.missing[digest] = FETCH_STEPS * before + 1
+    turn.send(to, FetchBatch(digest))
+
+
+def fetch(state: ReplicaState, turn: Turn) -> None:
+    """What does not come from its client, or was asked for an interval ago and so lost on the way,
+    is asked for, and goes behind all others, so that each has its turn: a body of everybody, since
+    at least one correct replica holds it (T20)."""
     named = {name for body in state.log.partial.values() for _, name in body.references}
-    start = state.timers.fired.get("fetch", 0)
-    for digest, asked in state.log.missing.items():
-        if not asked:
-            state.log.missing[digest] = True
-            one = turn.peers[(start + digest[0]) % len(turn.peers)]
-            turn.send((one,) if digest in named else turn.peers, FetchBatch(digest))
-    return False
+    missing, room = state.log.missing, FETCHED_PER_STEP
+    for digest, steps in list(missing.items()):
+        if steps % FETCH_STEPS:
+            missing[digest] = steps + 1
+        elif room:
+            room -= 1
+            del missing[digest]
+            before = steps // FETCH_STEPS
+            to = _holders(state, digest, before) if digest in named else turn.peers
+            ask(state, turn, digest, to, before)
 
 
-def fetch_again(state: ReplicaState, turn: Turn) -> None:
-    """What was asked for an interval ago and is still missing was lost on the way. It goes
-    behind all others, so that each has its turn."""
-    missing = state.log.missing
-    for digest in list(missing)[:FETCHED_PER_TICK]:
-        del missing[digest]
-        missing[digest] = False
+def _holders(state: ReplicaState, digest: Digest, before: int) -> tuple[ReplicaId, ...]:
+    """Whom to ask for a large request: the primary that named it, since its client may have told
+    nobody else; and where we have before, one of the others in turn: it may not answer."""
+    primary = state.config.primary(state.views.view)
+    others = [peer for peer in state.others if peer != primary]
+    one = others[(before + digest[0]) % len(others)]
+    return (one,) if primary == state.me else (primary, one) if before else (primary,)
 
 
 def _reforward(state: ReplicaState, turn: Turn) -> None:

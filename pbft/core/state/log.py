@@ -82,9 +82,9 @@ class Log:
     """Batches that name large requests which are not all here."""
     large: dict[Digest, Signed[Request]] = field(default_factory=dict)
     """Large requests that bodies are made of, or that partial ones have got so far."""
-    missing: dict[Digest, bool] = field(default_factory=dict)
-    """Digests chosen or decided here whose bodies we lack, and of requests named in them; whether
-    we need not ask in this interval."""
+    missing: dict[Digest, int] = field(default_factory=dict)
+    """Digests chosen or decided here whose bodies we lack, and of requests named in them; for how
+    many steps of fetching. Asked for at nought, and once in each interval after that."""
     touched: dict[SequenceNumber, None] = field(default_factory=dict)
     """Slots that changed since the rules last looked at them."""
     early: dict[ReplicaId, Early] = field(default_factory=dict)
@@ -150,6 +150,6 @@ class Log:
         held = {name for body in self.bodies.values() for name, _ in body.large}
         self.large = {name: each for name, each in self.large.items() if name in held | named}
         wanted |= named
-        self.missing = {d: asked for d, asked in self.missing.items() if d in wanted}
+        self.missing = {d: each for d, each in self.missing.items() if d in wanted}
         self.next_sequence = max(self.next_sequence, low_watermark + 1)
         self.touched = dict.fromkeys(self.slots)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import Digest, Principal, ReplicaId, RequestKey, SequenceNumber, View
+from pbft.core.ids import ClientId, Digest, Principal, ReplicaId, RequestKey, SequenceNumber, View
 from pbft.core.messages import (
     Checkpoint,
     Commit,
@@ -59,6 +59,10 @@ class Peer:
     stalled: bool = False
     unanswered: bool = False
     wants: dict[Digest, None] = field(default_factory=dict)
+    lacks: dict[ClientId, set[Digest]] = field(default_factory=dict)
+    """Whose large requests it had to ask us for of late; which of a backlog it was given."""
+    shared: int = 0
+    """How many it was given unasked in this status interval."""
     wants_nodes: dict[tuple[bytes, Digest], None] = field(default_factory=dict)
     spent: int = 0
     served: int = 0
