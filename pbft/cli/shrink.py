@@ -12,6 +12,7 @@ from pbft.testing.planfiles import PlanFileError, encode, load, told, write
 from pbft.testing.reductions import summary
 from pbft.testing.replaying import judge_of, replay
 from pbft.testing.shrinking import RUNS, Judge, Shrunk, shrink
+from pbft.testing.simulator import Report
 
 SUFFIX = ".small.json"
 
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         file = load(args.file)
         found = replay(file, seconds=args.limit)  # says what is wrong with what cannot be run
         judge = judge_of(found.oracle, args.limit)
-        small = _shrunk(file.plan, judge, args.runs, args.seconds)
+        small = _shrunk(file.plan, judge, found.report, args.runs, args.seconds)
         output = args.output or args.file.with_suffix(SUFFIX)
         write(output, encode(told(small.plan, small.report)))
     except PlanFileError as error:
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _shrunk(plan: Plan, judge: Judge, runs: int, limit: float | None) -> Shrunk:
+def _shrunk(plan: Plan, judge: Judge, report: Report, runs: int, limit: float | None) -> Shrunk:
     """With what is left of it on stderr, where somebody is looking."""
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
     console = Console(stderr=True)
@@ -62,4 +63,4 @@ def _shrunk(plan: Plan, judge: Judge, runs: int, limit: float | None) -> Shrunk:
         def tell(done: int, left: int) -> None:
             progress.update(task, description=f"{left} events left, {done} runs of {runs}")
 
-        return shrink(plan, judge, runs=runs, seconds=limit, progress=tell)
+        return shrink(plan, judge, report=report, runs=runs, seconds=limit, progress=tell)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,11 +23,19 @@ from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.testing import determinism
 from pbft.testing.determinism import UnfinishedError, imported
 from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
-from pbft.testing.patience import ENDLESS, PROCESS, RUN_SECONDS, apart, bounded, limited
+from pbft.testing.patience import (
+    ENDLESS,
+    PROCESS,
+    RUN_SECONDS,
+    UNRETURNED,
+    apart,
+    bounded,
+    limited,
+)
 from pbft.testing.plan import Plan, explicit
 from pbft.testing.planfiles import DIRECTORY, check_writable, keep, violated
 from pbft.testing.reductions import events
-from pbft.testing.replaying import ENDED, judge_of
+from pbft.testing.replaying import ENDED, contained, judge_of
 from pbft.testing.shrinking import shrink
 from pbft.testing.simulator import run
 from pbft.testing.situations import Situations
@@ -257,8 +266,11 @@ def judged(plan: Plan, limit: float = RUN_SECONDS) -> Run:
 def _reduced(service: str, seed: int, oracle: str, directory: Path, limit: float) -> Finding:
     """The failure of a seed made smaller, and kept as a file and, where a process can see it to
     its end, a page."""
-    small = shrink(swarm(seed, service), judge_of(oracle, limit), seconds=SHRINK_SECONDS)
-    report, recorder = small.report, Recorder()
+    look = partial(contained if oracle in UNRETURNED else run, seconds=limit)
+    plan = swarm(seed, service)
+    small = shrink(plan, judge_of(oracle, limit), report=look(plan), seconds=SHRINK_SECONDS)
+    report, recorder = look(small.plan) if oracle in UNRETURNED else small.report, Recorder()
+    oracle = violated(report) or oracle
     if oracle != PROCESS:
         report = run(small.plan, [recorder], seconds=limit)
     file = keep(small.plan, report, directory, f"{service.replace(':', '-')}-{seed}")

@@ -32,6 +32,9 @@ ENDLESS = "endless"
 """The property that a run violates which does not return."""
 PROCESS = "process"
 """The property that a run violates which ends its process."""
+UNRETURNED = (ENDLESS, PROCESS)
+"""Which of the two it is may depend on the machine: a call that no signal interrupts may come late.
+"""
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from pbft.core.errors import ServiceError
 from pbft.testing.observers import Observer
-from pbft.testing.patience import ENDLESS, PROCESS, RUN_SECONDS, apart, bounded
+from pbft.testing.patience import PROCESS, RUN_SECONDS, UNRETURNED, apart, bounded
 from pbft.testing.plan import Plan
 from pbft.testing.planfiles import PlanFile, PlanFileError, violated
 from pbft.testing.shrinking import Judge
@@ -40,8 +40,8 @@ def replay(
     or a replica, client or behaviour that does not exist; and where there is nothing to observe,
     since it ends its process."""
     try:
-        alone = contained(file.plan, seconds) if file.oracle == PROCESS else None
-        if alone is None or (observers and not alone.violations):
+        alone = contained(file.plan, seconds) if file.oracle in UNRETURNED else None
+        if alone is None or (observers and violated(alone) != PROCESS):
             report = run(file.plan, observers, seconds=seconds)
         elif observers:
             raise PlanFileError(f"there is nothing to look at: {ENDED}")
@@ -73,7 +73,6 @@ def contained(plan: Plan, seconds: float = RUN_SECONDS) -> Report:
 
 def judge_of(oracle: str | None, seconds: float = RUN_SECONDS) -> Judge:
     """What judges plans that are made smaller until only just `oracle` still fails."""
-    quick = min(seconds, HURRY_SECONDS)
-    if oracle == PROCESS:
-        return partial(contained, seconds=quick)
-    return partial(run, seconds=quick if oracle == ENDLESS else seconds)
+    if oracle in UNRETURNED:
+        return partial(contained, seconds=min(seconds, HURRY_SECONDS))
+    return partial(run, seconds=seconds)

@@ -88,7 +88,7 @@ def test_what_breaks_is_made_small_kept_and_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        checking, "shrink", lambda plan, judge, seconds: shrink(plan, judge, runs=30)
+        checking, "shrink", lambda plan, judge, report, seconds: shrink(plan, judge, runs=30)
     )
     found = check(f"{SERVICES}:LostUpdate", seeds=1, directory=tmp_path)
     assert (found.service, found.runs, found.failed) == (f"{SERVICES}:LostUpdate", 1, 1)

@@ -14,7 +14,7 @@ from pbft.testing.checking import check, differences
 from pbft.testing.patience import ENDLESS, PROCESS, apart, bounded, limited
 from pbft.testing.planfiles import load, told, violated
 from pbft.testing.replaying import replay
-from pbft.testing.simulator import run
+from pbft.testing.simulator import Report, run
 from pbft.testing.subjects import subject
 from pbft.testing.swarm import swarm
 
@@ -85,6 +85,14 @@ def test_a_run_that_ends_its_process_is_kept_too(
     assert one.oracle == PROCESS
     again = replay(load(Path(one.file or "")), seconds=LIMIT)
     assert (again.oracle, again.same_violation) == (PROCESS, True)
+
+
+def test_what_once_could_be_interrupted_and_no_longer_can_comes_back() -> None:
+    """As where the machine was slow when the plan was kept: the alarm rang before that call."""
+    plan = swarm(0, f"{SERVICES}:EndlessInC")
+    seen = Report(plan.seed, False, [f"{ENDLESS}: the run"], 0, {}, "", 0, 0, 0, 0)
+    again = replay(told(plan, seen), seconds=1.5)
+    assert (again.oracle, again.same_violation) == (PROCESS, False)
 
 
 @pytest.mark.parametrize(

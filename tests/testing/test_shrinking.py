@@ -78,6 +78,14 @@ def test_another_oracle_is_another_finding() -> None:
     assert shrink(plan, failing).plan.config.n > 4
 
 
+def test_what_a_judge_in_a_hurry_sees_of_the_whole_is_not_what_is_looked_for() -> None:
+    def hurried(plan: Plan) -> Report:
+        return replace(failing(plan), violations=["endless: the run"]) if plan is PLAN else known
+
+    known = failing(PLAN)
+    assert violated(shrink(PLAN, hurried, report=known).report) == "agreement"
+
+
 def test_the_budget_is_kept() -> None:
     small = shrink(PLAN, failing, runs=10)
     assert (small.runs, small.complete) == (10, False)
