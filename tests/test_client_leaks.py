@@ -151,6 +151,23 @@ def test_an_error_in_the_body_and_one_while_opening(
     run(main())
 
 
+def test_opening_may_be_cancelled_at_any_turn_of_the_loop(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        make_cluster(tmp_path / "c")
+        async with nothing_left(caplog):
+            for turns in range(8):
+                opening = asyncio.create_task(Client(tmp_path / "c").__aenter__())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                opening.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await opening
+
+    run(main())
+
+
 def test_a_driver_that_fails_tells_everybody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

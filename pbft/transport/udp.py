@@ -74,7 +74,7 @@ class UdpSocket:
     ) -> "UdpSocket":
         """Bind; port 0 takes any free one. Raises `ConfigurationError` where that cannot be."""
         sock = _bound(await resolve(host, port), host, port)
-        return cls(await asyncio_dgram.from_socket(sock), sock, limits, drops, wake)
+        return cls(await _stream(sock), sock, limits, drops, wake)
 
     @property
     def address(self) -> Address:
@@ -175,6 +175,23 @@ async def resolve(host: str, port: int) -> Address:
             f"the host {host!r} has no address ({error}): correct it in cluster.toml"
         ) from None
     return found[0][4]
+
+
+async def _stream(sock: socket.socket) -> Any:
+    """Of asyncio-dgram, over `sock`; closed where nobody waits for it any more: uvloop would leave
+    it open, and wait for it at the end."""
+    making = asyncio.ensure_future(asyncio_dgram.from_socket(sock))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_close)
+        await asyncio.wait([making])
+        raise
+
+
+def _close(made: "asyncio.Future[Any]") -> None:
+    if not made.cancelled() and made.exception() is None:
+        made.result().close()
 
 
 def _bound(address: Address, host: str, port: int) -> socket.socket:
