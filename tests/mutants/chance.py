@@ -4,13 +4,16 @@ A mutant that only its own test kills marks a blind spot of the generator. Each 
 simulation executes has a copy of the sources of its own; there seeds of the campaign's drawn family
 run until one is bad: something violated, no end, an exception, or a hang. All go through the
 seeds in rounds, so that a part of the work says something about all; what is done is kept in
-`build/mutant-score.jsonl`, one line per mutant and round, and not done again.
+`build/mutant-score.jsonl`, one line per mutant and round, and not done again; whoever lived is
+hunted from the first seed on once the generator is another one. `--firsts` hunts one mutant of each
+trap, a choice that was made before anything was known of them.
 
-    python -m tests.mutants.chance [--seeds N] [--jobs J] [--table FILE] [NAME ...]
+    python -m tests.mutants.chance [--seeds N] [--jobs J] [--table FILE] [--firsts] [NAME ...]
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +35,13 @@ SECONDS_PER_SEED = 20
 REACHED = ("pbft/core/", "crypto/trie.py", "crypto/leaves.py", "crypto/graft.py", "pbft/client_")
 UNREACHED = ("pbft/client_lock.py",)
 KEPT = ROOT / "build" / "mutant-score.jsonl"
+TRAP = re.compile(r"T\d+")
+BESIDE = (
+    "ST1 a node that does not verify counts as an answer",
+    "T32 fast reads match on the results alone",
+    "WF2 a value has two encodings",
+)
+"""The first about transfer verification, reads and the codec, which no trap's first is about."""
 
 
 class Hunt(msgspec.Struct, frozen=True):
@@ -43,11 +53,28 @@ class Hunt(msgspec.Struct, frozen=True):
     until: int
     killed_at: int | None
     by: str = ""
+    generator: str = ""
+    """Which one drew the seeds: another one draws others."""
 
 
 def reached(mutant: Mutant) -> bool:
     """Whether a simulation executes the file that it changes."""
     return mutant.path.startswith(REACHED) and mutant.path not in UNREACHED
+
+
+def firsts(mutants: Sequence[Mutant] = MUTANTS) -> list[Mutant]:
+    """The first mutant of each trap, in the order of the catalogue, and those beside them."""
+    found: dict[str, Mutant] = {}
+    for each in mutants:
+        if reached(each) and (TRAP.fullmatch(each.trap) or each.name in BESIDE):
+            found.setdefault(each.name if each.name in BESIDE else each.trap, each)
+    return list(found.values())
+
+
+def generator() -> str:
+    """What is committed of the generator, as a short name that any checkout of it has."""
+    command = ["git", "rev-parse", "--short=8", "HEAD:pbft/testing"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
 def hunted(mutant: Mutant, first: int, until: int) -> Hunt:
@@ -97,12 +124,14 @@ def known(path: Path) -> dict[tuple[str, str], Hunt]:
 def score(mutants: Sequence[Mutant], seeds: int, jobs: int) -> list[Hunt]:
     """All rounds up to `seeds`, what is kept left out."""
     KEPT.parent.mkdir(exist_ok=True)
-    done = known(KEPT)
+    done, drawn_by = known(KEPT), generator()
     for until in [*(each for each in ROUNDS if each < seeds), seeds]:
-        left = [m for m in mutants if _goes_on(done.get((m.name, m.new)), until)]
-        starts = [getattr(done.get((m.name, m.new)), "until", 0) for m in left]
+        begun = [(m, _next(done.get((m.name, m.new)), drawn_by)) for m in mutants]
+        left = [(m, first) for m, first in begun if first < until]
+        some, starts = [m for m, _ in left], [first for _, first in left]
         with ThreadPoolExecutor(jobs) as pool, KEPT.open("ab") as file:
-            for each in pool.map(hunted, left, starts, [until] * len(left)):
+            for found in pool.map(hunted, some, starts, [until] * len(left)):
+                each = msgspec.structs.replace(found, generator=drawn_by)
                 done[each.name, each.change] = each
                 file.write(msgspec.json.encode(each) + b"\n")
                 file.flush()
@@ -110,8 +139,11 @@ def score(mutants: Sequence[Mutant], seeds: int, jobs: int) -> list[Hunt]:
     return [done[m.name, m.new] for m in mutants]
 
 
-def _goes_on(before: Hunt | None, until: int) -> bool:
-    return before is None or (before.killed_at is None and before.until < until)
+def _next(before: Hunt | None, drawn_by: str) -> int:
+    """The seed to go on with: none of whoever is dead, all of a generator that is another one."""
+    if before is not None and before.killed_at is not None:
+        return sys.maxsize
+    return before.until if before is not None and before.generator == drawn_by else 0
 
 
 def _line(each: Hunt) -> str:
@@ -120,26 +152,31 @@ def _line(each: Hunt) -> str:
 
 
 def table(hunts: Iterable[Hunt], mutants: Sequence[Mutant]) -> str:
-    """The kill matrix, in Markdown, of what has been tried."""
+    """The kill matrix, in Markdown, of what has been tried: the firsts before the others."""
     found = {(each.name, each.change): each for each in hunts}
-    rows = []
-    for mutant in mutants:
-        each = found.get((mutant.name, mutant.new))
-        told = "not tried yet" if reached(mutant) else "no simulation executes it"
-        if each is not None:
-            told = f"not in {each.until} seeds"
-        if each is not None and each.killed_at is not None:
-            told = f"after {each.killed_at + 1}: {each.by.replace('|', '/')[:70]}"
-        test = f"`{mutant.tests[0].rpartition('/')[2]}`" if mutant.tests else "its scenarios"
-        rows.append(f"| {mutant.name} | `{mutant.path}` | {test} | {told} |")
-    killed = sum(each.killed_at is not None for each in found.values())
-    there = sum(map(reached, mutants))
-    head = f"Of {there} mutants that a simulation executes {len(found)} were tried, and {killed} of"
-    head += " these noticed by chance."
-    columns = (
-        "| mutant | in | killed by its test | by the generator alone |\n| --- | --- | --- | --- |"
-    )
-    return "\n".join([head, "", columns, *rows, ""])
+    chosen = firsts(mutants)
+    others = [each for each in mutants if each not in chosen]
+    texts = []
+    for what, some in (("firsts", chosen), ("others that a simulation executes", others)):
+        tried = [found[m.name, m.new] for m in some if (m.name, m.new) in found]
+        killed = sum(each.killed_at is not None for each in tried)
+        count = sum(map(reached, some))
+        texts.append(f"Of {count} {what} {len(tried)} were tried, {killed} noticed by chance.\n")
+        texts.append("| mutant | in | killed by its test | by the generator alone | which |")
+        texts.append("| --- | --- | --- | --- | --- |")
+        texts += [_row(each, found.get((each.name, each.new))) for each in some] + [""]
+    return "\n".join(texts)
+
+
+def _row(mutant: Mutant, each: Hunt | None) -> str:
+    told = "not tried yet" if reached(mutant) else "no simulation executes it"
+    if each is not None:
+        told = f"not in {each.until} seeds"
+    if each is not None and each.killed_at is not None:
+        told = f"after {each.killed_at + 1}: {each.by.replace('|', '/')[:70]}"
+    test = f"`{mutant.tests[0].rpartition('/')[2]}`" if mutant.tests else "its scenarios"
+    which = f"`{each.generator}`" if each is not None and each.generator else ""
+    return f"| {mutant.name} | `{mutant.path}` | {test} | {told} | {which} |"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -149,17 +186,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=ROUNDS[-1])
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--firsts", action="store_true", help="one mutant of each trap")
     parser.add_argument("--hunt", type=int, nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.hunt:
         return hunt(*args.hunt)
-    mutants = select(args.names)
+    mutants = select([each.name for each in firsts()] if args.firsts else args.names)
     hunts = score([each for each in mutants if reached(each)], args.seeds, args.jobs)
     killed = sum(each.killed_at is not None for each in hunts)
     print(f"{killed} of {len(hunts)} mutants noticed by chance within {args.seeds} seeds")
     if args.table:
         text = args.table.read_text(encoding="utf-8").partition("<!-- generated -->")[0]
-        args.table.write_text(text + "<!-- generated -->\n\n" + table(hunts, MUTANTS), "utf-8")
+        args.table.write_text(
+            text + "<!-- generated -->\n\n" + table(known(KEPT).values(), MUTANTS), "utf-8"
+        )
     return 0
 
 
