@@ -16,11 +16,12 @@ from pbft.testing.byzantine.attacks import Attack, Change, Forge, Form, Imitate,
 from pbft.testing.byzantine.composed import COMPOSED
 from pbft.testing.failpoints import Boundary, Point, Stop
 from pbft.testing.losses import Loss
+from pbft.testing.ordeals import backlog, misfed, misled, outvoted, pestered, rotten
 from pbft.testing.plan import Crash, Plan
 from pbft.testing.scripts import Outburst, Saying
 from pbft.testing.subjects import subject
 
-SHARE = 0.04
+SHARE = 0.03
 """Of the runs, for each mood."""
 CALLS_BEGIN_NS = SECOND
 """When correct clients begin."""
@@ -66,25 +67,34 @@ def two_faced(rng: random.Random, plan: Plan) -> Plan:
 
 
 def forged(rng: random.Random, plan: Plan) -> Plan:
-    """The first primary falls, and whoever comes next, or a backup, says what nobody may take."""
+    """The first primary falls, in the middle mostly, and whoever comes next, or a backup, says what
+    nobody may take: to each that it tells in another way."""
     if rng.random() < 0.5:
+        plan = replace(plan, config=replace(plan.config, checkpoint_interval=2, window=8))
+    begin = CALLS_BEGIN_NS + rng.choice((0, SECOND // 2)) + rng.randrange(200 * MILLISECOND)
+    others = [r for r in range(plan.config.n) if r != 0]
+    if rng.random() < 0.4:
         lie = Attack(Forge(rng.choice(NO_NEW_VIEWS)), Target(("NewView",)))
-        return _overthrown(rng, plan, 1, lie)
-    lie = Attack(Forge(rng.choice(NO_VIEW_CHANGES)), Target(("ViewChange",)))
-    return _overthrown(rng, plan, rng.randrange(2, plan.config.n), lie)
+        return _overthrown(rng, plan, 1, lie, begin=begin)
+    lies = [
+        Attack(Forge(rng.choice(NO_VIEW_CHANGES)), Target(("ViewChange",), (to,))) for to in others
+    ]
+    return _overthrown(rng, plan, rng.randrange(2, plan.config.n), *lies, begin=begin)
 
 
-def _overthrown(rng: random.Random, plan: Plan, liar: ReplicaId, lie: Attack) -> Plan:
+def _overthrown(
+    rng: random.Random, plan: Plan, liar: ReplicaId, *lies: Attack, begin: int | None = None
+) -> Plan:
     """Replica 0 is correct, and down for longer than anybody waits for it, with calls under way.
     Up to f-1 others are what they were."""
     timeout = plan.config.request_timeout_ns
-    begin = CALLS_BEGIN_NS + rng.randrange(200 * MILLISECOND)
+    begin = begin or CALLS_BEGIN_NS + rng.randrange(200 * MILLISECOND)
     end = begin + 2 * timeout + rng.randrange(timeout)
     left = [r for r in sorted(plan.traitors) if r not in (0, liar)][: faults(plan.config.n) - 1]
     return replace(
         plan,
         traitors={r: plan.traitors[r] for r in left} | {liar: COMPOSED},
-        attacks={r: plan.attacks[r] for r in left if r in plan.attacks} | {liar: (lie,)},
+        attacks={r: plan.attacks[r] for r in left if r in plan.attacks} | {liar: lies},
         damages=[],
         losses=[],
         crashes=[Crash(begin, end, 0)],
@@ -172,19 +182,27 @@ def contradicted(rng: random.Random, plan: Plan) -> Plan:
 
 
 def overasked(rng: random.Random, plan: Plan) -> Plan:
-    """A client asks at once for more than any client of the library does, more than once."""
+    """A client asks at once for more than any client of the library does, more than once: for more
+    requests, or in larger ones."""
     about, everyone = subject(plan.service), tuple(range(plan.config.n))
     name, window = f"mallory-{plan.faulty_clients}", 2 * REMEMBERED
     count = rng.randrange(window - 4, window + 1)
     begins = (CALLS_BEGIN_NS + rng.randrange(SECOND // 2), plan.gst_ns)
+    each = rng.choice((1, 1, 32))
     asks = [
-        tuple(Saying(everyone, first + at, (about.operation(rng),)) for at in range(count))
+        tuple(
+            Saying(everyone, first + at, tuple(about.operation(rng) for _ in range(each)))
+            for at in range(count)
+        )
         for first in (1, 1 + count)
     ]
+    config = plan.config
+    if each > 1:
+        config = replace(config, client_max_bytes=4096, request_max_bytes=4096)
     bursts = [Outburst(name, at, says) for at, says in zip(begins, asks, strict=True)]
     return replace(
         plan,
-        config=replace(plan.config, client_window=window, batch_max_requests=1, pipeline=1),
+        config=replace(config, client_window=window, batch_max_requests=1, pipeline=1),
         faulty_clients=plan.faulty_clients + 1,
         outbursts=[*(plan.outbursts or ()), *bursts],
     )
@@ -199,4 +217,10 @@ MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
     lied_to,
     contradicted,
     overasked,
+    misled,
+    outvoted,
+    pestered,
+    misfed,
+    rotten,
+    backlog,
 )

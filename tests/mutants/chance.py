@@ -103,7 +103,11 @@ def hunted(mutant: Mutant, first: int, until: int) -> Hunt:
 def hunt(first: int, until: int) -> int:
     """In the copy: a line for each seed, the last with what is bad about it."""
     for index in range(first, until):
-        outcome = judge(Case(FAMILY, index))
+        try:
+            outcome = judge(Case(FAMILY, index))
+        except Exception as error:  # a mutant may break what looks on as well
+            print(f"{type(error).__name__}: {error}", flush=True)
+            return 1
         if outcome.bad:
             print((outcome.violations or ["did not finish"])[0], flush=True)
             return 1
