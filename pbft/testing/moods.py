@@ -9,6 +9,7 @@ as it was drawn. How many are faulty stays within f, and every fault ends with t
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
 from pbft.core.quorum import faults
@@ -27,6 +28,8 @@ CALLS_BEGIN_NS = SECOND
 """When correct clients begin."""
 REMEMBERED = 8
 """Requests of one client."""
+ROOM_BYTES = 4096
+"""For what one client asks, where there is little room: more than correct ones ask at once."""
 PATIENT = 4
 """So many at a time: more would wait until nobody else asks for anything."""
 NO_NEW_VIEWS = (Form.WRONG_VIEW, Form.FEW, Form.REPEATED, Form.OLD)
@@ -45,8 +48,14 @@ IN_A_TRANSFER = (
 
 def in_a_mood(rng: random.Random, plan: Plan) -> Plan:
     """The plan, in one of the moods or, mostly, in none."""
+    mood = drawn(rng)
+    return plan if mood is None else mood(rng, plan)
+
+
+def drawn(rng: random.Random) -> "Mood | None":
+    """Which mood it is."""
     which = int(rng.random() / SHARE)
-    return MOODS[which](rng, plan) if which < len(MOODS) else plan
+    return MOODS[which] if which < len(MOODS) else None
 
 
 def usurped(rng: random.Random, plan: Plan) -> Plan:
@@ -198,7 +207,13 @@ def overasked(rng: random.Random, plan: Plan) -> Plan:
     ]
     config = plan.config
     if each > 1:
-        config = replace(config, client_max_bytes=4096, request_max_bytes=4096)
+        inline = min(config.inline_max_bytes, ROOM_BYTES)
+        config = replace(
+            config,
+            client_max_bytes=ROOM_BYTES,
+            request_max_bytes=ROOM_BYTES,
+            inline_max_bytes=inline,
+        )
     bursts = [Outburst(name, at, says) for at, says in zip(begins, asks, strict=True)]
     return replace(
         plan,
@@ -208,7 +223,9 @@ def overasked(rng: random.Random, plan: Plan) -> Plan:
     )
 
 
-MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
+Mood: TypeAlias = Callable[[random.Random, Plan], Plan]
+
+MOODS: tuple[Mood, ...] = (
     usurped,
     two_faced,
     caught_fetching,

@@ -87,7 +87,7 @@ def outvoted(rng: random.Random, plan: Plan) -> Plan:
             Partition(gone, back, frozenset({away}), one_way=False),
         ],
         crashes=[Crash(fall, gst, 1)],
-        gst_ns=gst,
+        gst_ns=max(plan.gst_ns, gst),
         faulty_clients=plan.faulty_clients + 1,
         outbursts=[*(plan.outbursts or ()), _asked(rng, plan, fall + SOON_NS // 4, 1)],
     )

@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from pathlib import Path
 import msgspec
 
 from pbft.testing.campaign import Case, judge
+from pbft.testing.swarm import mood_of
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.run import ROOT, copy_sources, select
@@ -45,13 +47,14 @@ BESIDE = (
 
 
 class Hunt(msgspec.Struct, frozen=True):
-    """What the seeds below `until` showed of one mutant: the first bad one, and why."""
+    """What the first seeds, so many, showed of one mutant: which was bad, and why."""
 
     name: str
     change: str
     """The text that the mutant has instead: another mutant of this name is another one."""
     until: int
     killed_at: int | None
+    """How many seeds were tried before it."""
     by: str = ""
     generator: str = ""
     """Which one drew the seeds: another one draws others."""
@@ -78,7 +81,8 @@ def generator() -> str:
 
 
 def hunted(mutant: Mutant, first: int, until: int) -> Hunt:
-    """Run the seeds from `first` on, below `until`, against a copy with the mutant."""
+    """Run the seeds from the `first` on, before the one at `until`, against a copy with the
+    mutant."""
     with tempfile.TemporaryDirectory(prefix="pbft-mutant-") as folder:
         copy = Path(folder)
         copy_sources(copy)
@@ -102,17 +106,29 @@ def hunted(mutant: Mutant, first: int, until: int) -> Hunt:
 
 def hunt(first: int, until: int) -> int:
     """In the copy: a line for each seed, the last with what is bad about it."""
-    for index in range(first, until):
+    for seed in order(ROUNDS[-1])[first:until]:
         try:
-            outcome = judge(Case(FAMILY, index))
+            outcome = judge(Case(FAMILY, seed))
         except Exception as error:  # a mutant may break what looks on as well
-            print(f"{type(error).__name__}: {error}", flush=True)
+            print(f"seed {seed}: {type(error).__name__}: {error}", flush=True)
             return 1
         if outcome.bad:
-            print((outcome.violations or ["did not finish"])[0], flush=True)
+            print(f"seed {seed}: {(outcome.violations or ['did not finish'])[0]}", flush=True)
             return 1
-        print(index, flush=True)
+        print(seed, flush=True)
     return 0
+
+
+def order(count: int) -> list[int]:
+    """The seeds below `count`, those of each mood in turn: a part of them is a bit of everything,
+    and what is noticed early takes less. The same for all mutants."""
+    turns: Counter[str] = Counter()
+    ranked = []
+    for seed in range(count):
+        mood = mood_of(seed)
+        ranked.append((turns[mood], seed))
+        turns[mood] += 1
+    return [seed for _, seed in sorted(ranked)]
 
 
 def known(path: Path) -> dict[tuple[str, str], Hunt]:
@@ -151,7 +167,8 @@ def _next(before: Hunt | None, drawn_by: str) -> int:
 
 
 def _line(each: Hunt) -> str:
-    told = f"seed {each.killed_at}" if each.killed_at is not None else f"not in {each.until}"
+    at = each.killed_at
+    told = f"after {at + 1}" if at is not None else f"not in {each.until}"
     return f"{told:<14} {each.name:<56} {each.by[:90]}"
 
 
@@ -187,7 +204,7 @@ def main(arguments: Sequence[str]) -> int:
     """0 once all rounds are done; 1, in a copy, where a seed is bad."""
     parser = argparse.ArgumentParser(description="seeds until each mutant is noticed by chance")
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--seeds", type=int, default=ROUNDS[-1])
+    parser.add_argument("--seeds", type=int, default=ROUNDS[-1], help=f"up to {ROUNDS[-1]}")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--table", type=Path)
     parser.add_argument("--firsts", action="store_true", help="one mutant of each trap")

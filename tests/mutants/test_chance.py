@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from pbft.testing.moods import MOODS
+from pbft.testing.swarm import mood_of
 from tests.mutants import chance
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.chance import BESIDE, Hunt
@@ -31,6 +33,13 @@ def test_a_hunt_goes_on_where_it_was_left_with_the_same_generator(
     before: Hunt | None, first: int
 ) -> None:
     assert chance._next(before, "g") == first
+
+
+def test_the_seeds_of_each_mood_have_their_turn() -> None:
+    seeds = chance.order(400)
+    assert sorted(seeds) == list(range(400))
+    early = {mood_of(seed) for seed in seeds[:15]}
+    assert {mood.__name__ for mood in MOODS} | {""} == early
 
 
 def test_the_table_says_the_seed_and_the_generator_that_drew_it() -> None:
