@@ -7,7 +7,7 @@ as it was drawn. How many are faulty stays within f, and every fault ends with t
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -59,10 +59,17 @@ def drawn(rng: random.Random) -> "Mood | None":
 
 
 def usurped(rng: random.Random, plan: Plan) -> Plan:
-    """The first primary falls, and the next one says a NEW-VIEW that does not follow."""
+    """The first primary falls, and the next one says NEW-VIEWs that do not follow."""
     forms = (Form.EXTRA, Form.EXTRA, Form.SHORT, Form.NULLS, Form.SWAPPED)
-    lie = Attack(Forge(rng.choice(forms)), Target(("NewView",)))
-    return _overthrown(rng, plan, 1, lie)
+    return _overthrown(rng, plan, 1, *_each_told(rng, plan, forms, "NewView"))
+
+
+def _each_told(
+    rng: random.Random, plan: Plan, forms: tuple[Form, ...], kind: str
+) -> Iterator[Attack]:
+    """To each other replica a forgery of its own."""
+    for to in range(plan.config.n):
+        yield Attack(Forge(rng.choice(forms)), Target((kind,), (to,)))
 
 
 def two_faced(rng: random.Random, plan: Plan) -> Plan:
@@ -81,14 +88,11 @@ def forged(rng: random.Random, plan: Plan) -> Plan:
     if rng.random() < 0.5:
         plan = replace(plan, config=replace(plan.config, checkpoint_interval=2, window=8))
     begin = CALLS_BEGIN_NS + rng.choice((0, SECOND // 2)) + rng.randrange(200 * MILLISECOND)
-    others = [r for r in range(plan.config.n) if r != 0]
     if rng.random() < 0.4:
-        lie = Attack(Forge(rng.choice(NO_NEW_VIEWS)), Target(("NewView",)))
-        return _overthrown(rng, plan, 1, lie, begin=begin)
-    lies = [
-        Attack(Forge(rng.choice(NO_VIEW_CHANGES)), Target(("ViewChange",), (to,))) for to in others
-    ]
-    return _overthrown(rng, plan, rng.randrange(2, plan.config.n), *lies, begin=begin)
+        told = _each_told(rng, plan, NO_NEW_VIEWS, "NewView")
+        return _overthrown(rng, plan, 1, *told, begin=begin)
+    told = _each_told(rng, plan, NO_VIEW_CHANGES, "ViewChange")
+    return _overthrown(rng, plan, rng.randrange(2, plan.config.n), *told, begin=begin)
 
 
 def _overthrown(

@@ -110,30 +110,38 @@ def pestered(rng: random.Random, plan: Plan) -> Plan:
 
 def misfed(rng: random.Random, plan: Plan) -> Plan:
     """A replica misses so much, and that again and again, that it has to fetch the state, and up to
-    f of its sources lie."""
+    f of its sources lie. The state has many leaves, each on its way for a while: it changes before
+    all are there."""
     n = plan.config.n
     count = rng.randrange(1, faults(n) + 1)
     away, *liars = rng.sample(range(n), 1 + count)
     lies = (Attack(Imitate("lie-to-laggards"), Target(chance=rng.choice((1.0, 0.5)))),)
     begins = [CALLS_BEGIN_NS + turn * SECOND * 2 // 3 for turn in range(3)]
+    clients = max(plan.clients, 3)
     return replace(
         quiet(plan, dict.fromkeys(liars, lies)),
-        config=replace(plan.config, checkpoint_interval=2, window=4),
+        config=replace(
+            plan.config, checkpoint_interval=2, window=4, client_window=32, chunk_bytes=64
+        ),
+        delay_ns=rng.choice((2, 20, 60)) * MILLISECOND,
+        clients=clients,
         crashes=[Crash(at, at + rng.randrange(SECOND // 4, SECOND // 2), away) for at in begins],
         gst_ns=max(plan.gst_ns, begins[-1] + SECOND),
-        operations=max(plan.operations, MANY_CALLS * plan.clients),
+        operations=max(plan.operations, MANY_CALLS * clients),
     )
 
 
 def rotten(rng: random.Random, plan: Plan) -> Plan:
     """A leaf of a replica's state rots while it is down, and soon after it is back it is down once
-    more, with the state half put right. It is one of the f as long as that may last."""
+    more, with the state half put right. It is one of the f as long as that may last. Mostly so many
+    others are down as well that nothing goes on meanwhile: what it voted for is not stable yet."""
     correct = [r for r in range(plan.config.n) if r not in plan.traitors]
-    victim = rng.choice(correct)
+    victim, *others = rng.sample(correct, len(correct))
     begin = CALLS_BEGIN_NS + rng.randrange(SECOND // 10, SECOND)
     end = begin + rng.randrange(SECOND // 20, SECOND // 2)
     again = end + rng.randrange(SECOND // 100, SECOND // 3)
     back = again + rng.randrange(SECOND // 20, SECOND // 2)
+    down = others[: faults(plan.config.n)] if rng.random() < 0.7 else []
     left = sorted(plan.traitors)[: faults(plan.config.n) - 1]
     interval = rng.choice((2, 4))
     return replace(
@@ -143,7 +151,10 @@ def rotten(rng: random.Random, plan: Plan) -> Plan:
         attacks={r: plan.attacks[r] for r in left if r in plan.attacks},
         losses=[],
         damages=[Damage(begin, victim, Harm.LEAF)],
-        crashes=[Crash(begin, end, victim), Crash(again, back, victim)],
+        crashes=[
+            *(Crash(begin, end, victim), Crash(again, back, victim)),
+            *(Crash(begin, back, each) for each in down),
+        ],
         gst_ns=max(plan.gst_ns, back + SECOND // 10),
     )
 
