@@ -98,6 +98,8 @@ def hunted(mutant: Mutant, first: int, until: int) -> Hunt:
             said = (late.stdout or b"").decode().splitlines()
             return Hunt(mutant.name, mutant.new, until, first + len(said), "hangs")
     lines = done.stdout.splitlines()
+    if done.returncode < 0:
+        raise SystemExit(f"stopped by signal {-done.returncode}: {mutant.name} is hunted again")
     if done.returncode == 0:
         return Hunt(mutant.name, mutant.new, until, None)
     why = lines[-1] if done.returncode == 1 and lines else done.stderr.strip()[-200:]
