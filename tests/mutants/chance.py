@@ -6,9 +6,12 @@ run until one is bad: something violated, no end, an exception, or a hang. All g
 seeds in rounds, so that a part of the work says something about all; what is done is kept in
 `build/mutant-score.jsonl`, one line per mutant and round, and not done again; whoever lived is
 hunted from the first seed on once the generator is another one. `--firsts` hunts one mutant of each
-trap, a choice that was made before anything was known of them.
+trap, a choice that was made before anything was known of them. `--mood` tries the seeds of one mood
+alone: whoever is noticed there is noticed among all of them at the latest then, and nothing is said
+of the others.
 
-    python -m tests.mutants.chance [--seeds N] [--jobs J] [--table FILE] [--firsts] [NAME ...]
+    python -m tests.mutants.chance [--seeds N] [--jobs J] [--table FILE] [--firsts] [--mood MOOD]
+        [NAME ...]
 """
 
 import argparse
@@ -25,6 +28,7 @@ from pathlib import Path
 import msgspec
 
 from pbft.testing.campaign import Case, judge
+from pbft.testing.moods import MOODS
 from pbft.testing.swarm import mood_of
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.mutant import Mutant
@@ -80,14 +84,15 @@ def generator() -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
 
 
-def hunted(mutant: Mutant, first: int, until: int) -> Hunt:
+def hunted(mutant: Mutant, first: int, until: int, mood: str | None = None) -> Hunt:
     """Run the seeds from the `first` on, before the one at `until`, against a copy with the
-    mutant."""
+    mutant; of one mood alone, where one is named."""
     with tempfile.TemporaryDirectory(prefix="pbft-mutant-") as folder:
         copy = Path(folder)
         copy_sources(copy)
         mutant.apply(copy)
         command = [sys.executable, "-m", "tests.mutants.chance", "--hunt", str(first), str(until)]
+        command += [] if mood is None else ["--mood", mood]
         environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
         limit = SECONDS_PER_SEED * (until - first)
         try:
@@ -96,28 +101,32 @@ def hunted(mutant: Mutant, first: int, until: int) -> Hunt:
             )
         except subprocess.TimeoutExpired as late:
             said = (late.stdout or b"").decode().splitlines()
-            return Hunt(mutant.name, mutant.new, until, first + len(said), "hangs")
+            next_one = int(said[-1]) + 1 if said else first
+            return Hunt(mutant.name, mutant.new, until, next_one, "hangs")
     lines = done.stdout.splitlines()
     if done.returncode < 0:
         raise SystemExit(f"stopped by signal {-done.returncode}: {mutant.name} is hunted again")
     if done.returncode == 0:
         return Hunt(mutant.name, mutant.new, until, None)
-    why = lines[-1] if done.returncode == 1 and lines else done.stderr.strip()[-200:]
-    return Hunt(mutant.name, mutant.new, until, first + max(len(lines) - 1, 0), why)
+    at, _, why = lines[-1].partition(" ") if lines else (str(first), "", "")
+    return Hunt(mutant.name, mutant.new, until, int(at), why or done.stderr.strip()[-200:])
 
 
-def hunt(first: int, until: int) -> int:
-    """In the copy: a line for each seed, the last with what is bad about it."""
-    for seed in order(ROUNDS[-1])[first:until]:
+def hunt(first: int, until: int, mood: str | None) -> int:
+    """In the copy: a line for each seed, its place in the order; the last with what is bad."""
+    for at, seed in list(enumerate(order(ROUNDS[-1])))[first:until]:
+        if mood not in (None, mood_of(seed)):
+            continue
         try:
             outcome = judge(Case(FAMILY, seed))
         except Exception as error:  # a mutant may break what looks on as well
-            print(f"seed {seed}: {type(error).__name__}: {error}", flush=True)
+            print(f"{at} seed {seed}: {type(error).__name__}: {error}", flush=True)
             return 1
         if outcome.bad:
-            print(f"seed {seed}: {(outcome.violations or ['did not finish'])[0]}", flush=True)
+            why = (outcome.violations or ["did not finish"])[0]
+            print(f"{at} seed {seed}: {why}", flush=True)
             return 1
-        print(seed, flush=True)
+        print(at, flush=True)
     return 0
 
 
@@ -159,6 +168,21 @@ def score(mutants: Sequence[Mutant], seeds: int, jobs: int) -> list[Hunt]:
                 file.flush()
                 print(_line(each), flush=True)
     return [done[m.name, m.new] for m in mutants]
+
+
+def sought(mutants: Sequence[Mutant], seeds: int, mood: str) -> None:
+    """Whoever the seeds of one mood notice is kept; of the others nothing is known."""
+    KEPT.parent.mkdir(exist_ok=True)
+    done, drawn_by = known(KEPT), generator()
+    for mutant in mutants:
+        before = done.get((mutant.name, mutant.new))
+        if before is None or before.killed_at is None:
+            found = hunted(mutant, 0, seeds, mood)
+            each = msgspec.structs.replace(found, generator=drawn_by)
+            print(_line(each), flush=True)
+            if each.killed_at is not None:
+                with KEPT.open("ab") as file:
+                    file.write(msgspec.json.encode(each) + b"\n")
 
 
 def _next(before: Hunt | None, drawn_by: str) -> int:
@@ -209,12 +233,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=ROUNDS[-1], help=f"up to {ROUNDS[-1]}")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--mood", choices=[each.__name__ for each in MOODS])
     parser.add_argument("--firsts", action="store_true", help="one mutant of each trap")
     parser.add_argument("--hunt", type=int, nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args(arguments)
     if args.hunt:
-        return hunt(*args.hunt)
+        first, until = args.hunt
+        return hunt(first, until, args.mood)
     mutants = select([each.name for each in firsts()] if args.firsts else args.names)
+    if args.mood:
+        sought([each for each in mutants if reached(each)], args.seeds, args.mood)
+        return 0
     hunts = score([each for each in mutants if reached(each)], args.seeds, args.jobs)
     killed = sum(each.killed_at is not None for each in hunts)
     print(f"{killed} of {len(hunts)} mutants noticed by chance within {args.seeds} seeds")
