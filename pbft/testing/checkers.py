@@ -146,6 +146,9 @@ class Checkers:
                 pp = decode_signed(certificate.pre_prepare)
                 if isinstance(pp, PrePrepare):
                     said.add((Commit, pp.view, sequence, pp.digest))
+                    if not self._oracle.certifies(certificate):
+                        text = f"replica {replica} prepared {sequence} without q-1 backups"
+                        self.complain(f"proofs: {text}")
                     self._one_certificate(replica, pp)
             case ViewChanged(raw):
                 said.add((ViewChange, raw))

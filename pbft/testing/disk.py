@@ -20,7 +20,7 @@ import msgspec
 
 from pbft.core.errors import PbftError
 from pbft.core.records import AnyRecord, Recovering
-from pbft.journal import Put, read, writes
+from pbft.journal import LEAF, Put, read, writes
 
 Row = tuple[bytes, bytes, bool]
 """A put (key, value, True) or a drop (first key, last key, False)."""
@@ -43,6 +43,8 @@ class Harm(Enum):
     MISDIRECTED = "a write lands on another key"
     STALE = "an overwritten value is back"
     MISSING = "the directory entry is lost: no file"
+    LEAF = "a leaf of the state is no longer what it was"
+    """The one harm that a replica puts right by itself: it stays correct (T54)."""
 
 
 class Disk:
@@ -52,6 +54,7 @@ class Disk:
         self._rng = rng
         self._entries: dict[bytes, bytes] = {}
         self._replaced: dict[bytes, bytes] = {}
+        self._rotten: set[bytes] = set()
         self._sum = 0
         self._frames: list[bytes] = []
         self._applied = 0
@@ -85,18 +88,24 @@ class Disk:
             self._apply(frame)
 
     def read(self) -> list[AnyRecord]:
-        """What a restart begins from. Raises `DiskDamagedError`, or `RecordError`."""
+        """What a restart begins from, without leaves that have rotted. Raises `DiskDamagedError`,
+        or `RecordError`."""
         total = 0
         for key, value in self._entries.items():
             total ^= _checksum(key, value)
         if total != self._sum:
             raise DiskDamagedError("the disk's checksum does not fit; recover this replica")
-        return read(self._entries.items())
+        return read((k, v) for k, v in self._entries.items() if k not in self._rotten)
+
+    def keys(self) -> Iterable[bytes]:
+        """Of all that is durable."""
+        return self._entries.keys()
 
     def damage(self, harm: Harm) -> bool:
         """Do harm to something durable; whether there was anything to harm."""
         keys = sorted(self._replaced if harm is Harm.STALE else self._entries)
         keys = [key for key in keys if key in self._entries]
+        keys = [key for key in keys if harm is not Harm.LEAF or key[:1] == LEAF]
         if len(keys) < 1 + (harm is Harm.MISDIRECTED):
             return False
         key = self._rng.choice(keys)
@@ -110,6 +119,8 @@ class Disk:
                 self._entries[key] = self._entries[other]
             case Harm.STALE:
                 self._entries[key] = self._replaced[key]
+            case Harm.LEAF:
+                self._rotten.add(key)
             case Harm.MISSING:
                 self._entries, self._replaced, self._sum = {}, {}, 0
         return True
@@ -122,6 +133,7 @@ class Disk:
         """Another disk, which holds `copy`, or nothing."""
         entries, self._sum = copy or ({}, 0)
         self._entries, self._replaced, self._frames = dict(entries), {}, []
+        self._rotten = set()
 
     def forget(self) -> None:
         """What `pbft recover` does."""
@@ -147,6 +159,7 @@ class Disk:
         self._applied += 1
 
     def _remove(self, key: bytes) -> None:
+        self._rotten.discard(key)
         old = self._entries.pop(key, None)
         if old is not None:
             self._sum ^= _checksum(key, old)

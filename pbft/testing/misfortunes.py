@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pbft.testing.checkers import Checkers
-from pbft.testing.disk import DiskDamagedError
+from pbft.testing.disk import DiskDamagedError, Harm
 from pbft.testing.failpoints import Boundary, Stops
 from pbft.testing.host import Host
 from pbft.testing.losses import schedule
@@ -115,8 +115,8 @@ class Misfortunes:
         return True
 
     def _harm(self, damage: Damage) -> None:
-        """From here on this replica counts among the f."""
+        """From here on this replica counts among the f, unless it is to put that right itself."""
         host = self.hosts[damage.replica]
         if not host.up and host.disk.damage(damage.harm):
             self.count(f"disk: {damage.harm.value}", host.number)
-            host.correct = False
+            host.correct = host.correct and damage.harm is Harm.LEAF

@@ -7,8 +7,9 @@ as it was drawn. How many are faulty stays within f, and every fault ends with t
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
 from pbft.core.quorum import faults
@@ -16,16 +17,19 @@ from pbft.testing.byzantine.attacks import Attack, Change, Forge, Form, Imitate,
 from pbft.testing.byzantine.composed import COMPOSED
 from pbft.testing.failpoints import Boundary, Point, Stop
 from pbft.testing.losses import Loss
+from pbft.testing.ordeals import backlog, misfed, misled, outvoted, pestered, rotten
 from pbft.testing.plan import Crash, Plan
 from pbft.testing.scripts import Outburst, Saying
 from pbft.testing.subjects import subject
 
-SHARE = 0.04
+SHARE = 0.03
 """Of the runs, for each mood."""
 CALLS_BEGIN_NS = SECOND
 """When correct clients begin."""
 REMEMBERED = 8
 """Requests of one client."""
+ROOM_BYTES = 4096
+"""For what one client asks, where there is little room: more than correct ones ask at once."""
 PATIENT = 4
 """So many at a time: more would wait until nobody else asks for anything."""
 NO_NEW_VIEWS = (Form.WRONG_VIEW, Form.FEW, Form.REPEATED, Form.OLD)
@@ -44,15 +48,28 @@ IN_A_TRANSFER = (
 
 def in_a_mood(rng: random.Random, plan: Plan) -> Plan:
     """The plan, in one of the moods or, mostly, in none."""
+    mood = drawn(rng)
+    return plan if mood is None else mood(rng, plan)
+
+
+def drawn(rng: random.Random) -> "Mood | None":
+    """Which mood it is."""
     which = int(rng.random() / SHARE)
-    return MOODS[which](rng, plan) if which < len(MOODS) else plan
+    return MOODS[which] if which < len(MOODS) else None
 
 
 def usurped(rng: random.Random, plan: Plan) -> Plan:
-    """The first primary falls, and the next one says a NEW-VIEW that does not follow."""
+    """The first primary falls, and the next one says NEW-VIEWs that do not follow."""
     forms = (Form.EXTRA, Form.EXTRA, Form.SHORT, Form.NULLS, Form.SWAPPED)
-    lie = Attack(Forge(rng.choice(forms)), Target(("NewView",)))
-    return _overthrown(rng, plan, 1, lie)
+    return _overthrown(rng, plan, 1, *_each_told(rng, plan, forms, "NewView"))
+
+
+def _each_told(
+    rng: random.Random, plan: Plan, forms: tuple[Form, ...], kind: str
+) -> Iterator[Attack]:
+    """To each other replica a forgery of its own."""
+    for to in range(plan.config.n):
+        yield Attack(Forge(rng.choice(forms)), Target((kind,), (to,)))
 
 
 def two_faced(rng: random.Random, plan: Plan) -> Plan:
@@ -66,25 +83,31 @@ def two_faced(rng: random.Random, plan: Plan) -> Plan:
 
 
 def forged(rng: random.Random, plan: Plan) -> Plan:
-    """The first primary falls, and whoever comes next, or a backup, says what nobody may take."""
+    """The first primary falls, in the middle mostly, and whoever comes next, or a backup, says what
+    nobody may take: to each that it tells in another way."""
     if rng.random() < 0.5:
-        lie = Attack(Forge(rng.choice(NO_NEW_VIEWS)), Target(("NewView",)))
-        return _overthrown(rng, plan, 1, lie)
-    lie = Attack(Forge(rng.choice(NO_VIEW_CHANGES)), Target(("ViewChange",)))
-    return _overthrown(rng, plan, rng.randrange(2, plan.config.n), lie)
+        plan = replace(plan, config=replace(plan.config, checkpoint_interval=2, window=8))
+    begin = CALLS_BEGIN_NS + rng.choice((0, SECOND // 2)) + rng.randrange(200 * MILLISECOND)
+    if rng.random() < 0.4:
+        told = _each_told(rng, plan, NO_NEW_VIEWS, "NewView")
+        return _overthrown(rng, plan, 1, *told, begin=begin)
+    told = _each_told(rng, plan, NO_VIEW_CHANGES, "ViewChange")
+    return _overthrown(rng, plan, rng.randrange(2, plan.config.n), *told, begin=begin)
 
 
-def _overthrown(rng: random.Random, plan: Plan, liar: ReplicaId, lie: Attack) -> Plan:
+def _overthrown(
+    rng: random.Random, plan: Plan, liar: ReplicaId, *lies: Attack, begin: int | None = None
+) -> Plan:
     """Replica 0 is correct, and down for longer than anybody waits for it, with calls under way.
     Up to f-1 others are what they were."""
     timeout = plan.config.request_timeout_ns
-    begin = CALLS_BEGIN_NS + rng.randrange(200 * MILLISECOND)
+    begin = begin or CALLS_BEGIN_NS + rng.randrange(200 * MILLISECOND)
     end = begin + 2 * timeout + rng.randrange(timeout)
     left = [r for r in sorted(plan.traitors) if r not in (0, liar)][: faults(plan.config.n) - 1]
     return replace(
         plan,
         traitors={r: plan.traitors[r] for r in left} | {liar: COMPOSED},
-        attacks={r: plan.attacks[r] for r in left if r in plan.attacks} | {liar: (lie,)},
+        attacks={r: plan.attacks[r] for r in left if r in plan.attacks} | {liar: lies},
         damages=[],
         losses=[],
         crashes=[Crash(begin, end, 0)],
@@ -172,25 +195,41 @@ def contradicted(rng: random.Random, plan: Plan) -> Plan:
 
 
 def overasked(rng: random.Random, plan: Plan) -> Plan:
-    """A client asks at once for more than any client of the library does, more than once."""
+    """A client asks at once for more than any client of the library does, more than once: for more
+    requests, or in larger ones."""
     about, everyone = subject(plan.service), tuple(range(plan.config.n))
     name, window = f"mallory-{plan.faulty_clients}", 2 * REMEMBERED
     count = rng.randrange(window - 4, window + 1)
     begins = (CALLS_BEGIN_NS + rng.randrange(SECOND // 2), plan.gst_ns)
+    each = rng.choice((1, 1, 32))
     asks = [
-        tuple(Saying(everyone, first + at, (about.operation(rng),)) for at in range(count))
+        tuple(
+            Saying(everyone, first + at, tuple(about.operation(rng) for _ in range(each)))
+            for at in range(count)
+        )
         for first in (1, 1 + count)
     ]
+    config = plan.config
+    if each > 1:
+        inline = min(config.inline_max_bytes, ROOM_BYTES)
+        config = replace(
+            config,
+            client_max_bytes=ROOM_BYTES,
+            request_max_bytes=ROOM_BYTES,
+            inline_max_bytes=inline,
+        )
     bursts = [Outburst(name, at, says) for at, says in zip(begins, asks, strict=True)]
     return replace(
         plan,
-        config=replace(plan.config, client_window=window, batch_max_requests=1, pipeline=1),
+        config=replace(config, client_window=window, batch_max_requests=1, pipeline=1),
         faulty_clients=plan.faulty_clients + 1,
         outbursts=[*(plan.outbursts or ()), *bursts],
     )
 
 
-MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
+Mood: TypeAlias = Callable[[random.Random, Plan], Plan]
+
+MOODS: tuple[Mood, ...] = (
     usurped,
     two_faced,
     caught_fetching,
@@ -199,4 +238,10 @@ MOODS: tuple[Callable[[random.Random, Plan], Plan], ...] = (
     lied_to,
     contradicted,
     overasked,
+    misled,
+    outvoted,
+    pestered,
+    misfed,
+    rotten,
+    backlog,
 )

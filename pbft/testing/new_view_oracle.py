@@ -43,6 +43,22 @@ class NewViewOracle:
             return "a view change with an unproven claim"
         return self._judge_o(new_view, valid)
 
+    def proves(self, raw: bytes) -> bool:
+        """Whether a VIEW-CHANGE is signed by its sender and all that it claims is proven."""
+        change = self._read(raw)
+        return isinstance(change, ViewChange) and self._proven(change)
+
+    def certifies(self, certificate: Certificate) -> bool:
+        """Whether it takes a pre-prepare and q-1 prepares of distinct backups for it (T2, T15)."""
+        return self._certified(certificate) is not None
+
+    def supports(self, claim: Checkpoint, proof: Iterable[bytes]) -> bool:
+        """Whether q distinct replicas signed what `claim` says, whoever it names."""
+        votes = [vote for vote in map(self._read, proof) if isinstance(vote, Checkpoint)]
+        about = (claim.sequence, claim.digest)
+        signers = {vote.replica for vote in votes if (vote.sequence, vote.digest) == about}
+        return len(signers) >= self._config.quorum
+
     def _judge_o(self, new_view: NewView, changes: list[ViewChange]) -> str | None:
         low = max(change.low_watermark for change in changes)
         held: dict[int, list[PrePrepare]] = {}

@@ -13,6 +13,7 @@ from typing import Any
 from pbft.core.config import Configuration
 from pbft.core.ids import MILLISECOND, SECOND, ReplicaId
 from pbft.core.quorum import faults, quorum
+from pbft.testing import moods
 from pbft.testing.byzantine import PACING
 from pbft.testing.byzantine.attacks import Attack, Fork
 from pbft.testing.byzantine.composed import COMPOSED
@@ -21,7 +22,6 @@ from pbft.testing.disk import Harm
 from pbft.testing.failpoints import POINTS, Stop
 from pbft.testing.losses import Loss
 from pbft.testing.malice import malice
-from pbft.testing.moods import in_a_mood
 from pbft.testing.plan import Crash, Damage, Partition, Plan, explicit
 from pbft.testing.scripts import Script
 from pbft.testing.subjects import subject
@@ -79,7 +79,17 @@ def swarm(
     plan = _with_clients(drawn, plan)
     if drawn.has("pacing"):
         return _paced(drawn, plan)
-    return _with_end(drawn, in_a_mood(random.Random(f"mood {seed} {replicas}"), plan))
+    return _with_end(drawn, moods.in_a_mood(_dice(seed, replicas), plan))
+
+
+def _dice(seed: int, replicas: int | None) -> random.Random:
+    return random.Random(f"mood {seed} {replicas}")
+
+
+def mood_of(seed: int) -> str:
+    """The mood of a seed's plan, by name; nothing where it has none."""
+    mood = moods.drawn(_dice(seed, None))
+    return "" if mood is None else mood.__name__
 
 
 def _calm(drawn: _Draw, seed: int, service: str | None) -> Plan:

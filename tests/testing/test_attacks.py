@@ -138,6 +138,11 @@ def test_a_named_behaviour_is_a_part_and_draws_from_the_plan(name: str) -> None:
     assert "slow" in IMITATED
 
 
+@pytest.mark.parametrize("name", ["vote-as-primary", "misdate", "wrong-body", "reword"])
+def test_what_a_primary_may_lie_about_is_made_and_harms_nothing(name: str) -> None:
+    assert made(run(plan(Attack(Imitate(name))))) > 0
+
+
 def test_colluders_fork_alike_and_f_of_them_break_nothing() -> None:
     fork = Attack(Fork((2, 4)))
     assert made(run(plan(fork, n=7, traitors=(0, 1)))) == 2

@@ -182,3 +182,12 @@ def test_who_forgot_that_it_left_a_view_is_held_to_what_others_still_hold(
     checkers.forgot(1)
     checkers.sent(1, Send((0,), late.raw, late.message))
     assert bool([each for each in checkers.complaints if "it left" in each]) == flagged
+
+
+@pytest.mark.parametrize(("signers", "flagged"), [((1, 2), False), ((0, 2), True), ((2,), True)])
+def test_a_certificate_of_too_few_backups_is_flagged(
+    lab: Lab, checkers: Checkers, signers: tuple[int, ...], flagged: bool
+) -> None:
+    certificate = lab.certificate(0, 1, lab.batch(lab.request(1)), signers)
+    checkers.durable(2, Prepared(1, certificate))
+    assert bool(checkers.complaints) == flagged

@@ -4,7 +4,15 @@ import random
 
 import pytest
 
-from pbft.core.records import Acknowledged, AnyRecord, Began, Recovering, Snapshotted, Stabilised
+from pbft.core.records import (
+    Acknowledged,
+    AnyRecord,
+    Began,
+    Leaf,
+    Recovering,
+    Snapshotted,
+    Stabilised,
+)
 from pbft.testing.disk import Disk, DiskDamagedError, Harm
 
 
@@ -80,6 +88,20 @@ def test_a_missing_file_is_an_empty_disk() -> None:
     disk = filled()
     assert disk.damage(Harm.MISSING)
     assert disk.read() == []
+
+
+def test_a_leaf_that_rots_is_left_out_until_it_is_written_again() -> None:
+    disk = filled()
+    assert not disk.damage(Harm.LEAF)
+    leaves: list[AnyRecord] = [Leaf(bytes([at]) * 32, b"leaf") for at in range(3)]
+    disk.sync(disk.write(leaves))
+    whole = disk.read()
+    assert disk.damage(Harm.LEAF)
+    left = disk.read()
+    (lost,) = [each for each in whole if each not in left]
+    assert lost in leaves
+    disk.sync(disk.write([lost]))
+    assert disk.read() == whole
 
 
 def test_an_empty_disk_cannot_be_harmed() -> None:

@@ -14,7 +14,7 @@ from pbft.core.ids import Instant, Packet
 from pbft.core.messages import LinkMessage, Signable
 from pbft.core.replica import Replica
 from pbft.core.status import ReplicaStatus
-from pbft.core.wire import encode_link
+from pbft.core.wire import encode_body, encode_link, seal_signed
 
 
 class Behaviour:
@@ -71,6 +71,12 @@ class Behaviour:
     def signed(self, message: Signable) -> bytes:
         """`message` under our own key, whatever it claims."""
         return self.honest.authentication.sign(message).raw
+
+    def reworded(self, message: Signable) -> bytes:
+        """`message` under our own key, in an encoding that is not the one of its value (WF2)."""
+        authentication, body = self.honest.authentication, encode_body(message)
+        longer = b"\xdc" + (body[0] & 0x0F).to_bytes(2, "big") + body[1:]
+        return seal_signed(longer, authentication._signer.sign(authentication._context + longer))
 
     def say(self, send: Send, message: "Signable | LinkMessage") -> Send:
         """`message` to the receivers of `send`; counted as an attack."""

@@ -131,7 +131,9 @@ class Forger:
         if not isinstance(pp, PrePrepare):
             return certificate
         other = Prepare(pp.view, pp.sequence, self._rng.randbytes(32), self._us)
-        return Certificate(certificate.pre_prepare, (self._sign(other), *certificate.prepares[1:]))
+        theirs = [raw for raw in certificate.prepares if _signer(raw) != self._us]
+        votes = (self._sign(other), *theirs)[: len(certificate.prepares)]
+        return Certificate(certificate.pre_prepare, votes)
 
     def _own(self, message: ViewChange) -> ViewChange:
         """An invention: proven as far as our keys reach, the rest by repetition."""
@@ -226,6 +228,10 @@ class Forger:
 def _order(message: NewView) -> list[PrePrepare]:
     inner = [_decoded(raw) for raw in message.pre_prepares]
     return [pp for pp in inner if isinstance(pp, PrePrepare)]
+
+
+def _signer(raw: bytes) -> object:
+    return getattr(_decoded(raw), "replica", None)
 
 
 def _decoded(raw: bytes) -> Signable | None:

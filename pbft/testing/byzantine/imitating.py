@@ -7,13 +7,16 @@ from pbft.core.effects import Send
 from pbft.core.ids import Instant, Packet
 from pbft.testing.byzantine import ADVERSARIES, PACING, Maker
 from pbft.testing.byzantine.attacks import Attack
-from pbft.testing.byzantine.ordering import VoteAsPrimary
+from pbft.testing.byzantine.ordering import Misdate, Reword, VoteAsPrimary, WrongBody
 from pbft.testing.byzantine.parts import Part, Traitor
 
 IMITATED: dict[str, Maker] = {
     **ADVERSARIES,
     "fail-views": PACING["fail-views"],
     "vote-as-primary": VoteAsPrimary,
+    "misdate": Misdate,
+    "wrong-body": WrongBody,
+    "reword": Reword,
 }
 """Those that only bend what leaves, or add to it."""
 

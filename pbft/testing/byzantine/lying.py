@@ -122,6 +122,7 @@ class LieToLaggards(Behaviour):
 
     def _lie(self, send: Send) -> Send | None:
         message, replace = send.message, msgspec.structs.replace
+        quorum = self.honest.config.quorum
         match message:
             case Nodes():
                 nodes = [replace(node, data=node.data[:-1] + b"?") for node in message.nodes]
@@ -129,9 +130,9 @@ class LieToLaggards(Behaviour):
             case BatchBody():
                 return self.say(send, replace(message, batch=message.batch + b"?"))
             case Decision():
-                return self.say(send, replace(message, commits=message.commits[:1] * 3))
+                return self.say(send, replace(message, commits=message.commits[:1] * quorum))
             case StableProof():
-                return self.say(send, StableProof(message.checkpoints[:1] * 3))
+                return self.say(send, StableProof(message.checkpoints[:1] * quorum))
             case Witness():
                 return self.say(send, Witness((self.some_digest(),), ()))
             case FetchBatch():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from pbft.core.effects import Send
-from pbft.core.ids import MILLISECOND, Instant, Packet, ReplicaId
+from pbft.core.ids import MILLISECOND, SECOND, Instant, Packet, ReplicaId
 from pbft.core.messages import (
     Batch,
     Commit,
@@ -17,6 +17,7 @@ from pbft.core.messages import (
     Proposal,
     Signable,
     Status,
+    sender,
 )
 from pbft.core.replica import Replica
 from pbft.core.wire import (
@@ -56,15 +57,19 @@ class Equivocate(Behaviour):
         batch = decode_batch(proposal.batch)
         turn = which % len(batch.requests) if batch.requests else 0
         requests = batch.requests[turn:] + batch.requests[:turn]
-        raw = encode_body(Batch(batch.time + which, requests))
-        pp = decode_signed(proposal.pre_prepare)
-        if not isinstance(pp, PrePrepare):
-            return proposal
-        return Proposal(self.signed(msgspec.structs.replace(pp, digest=batch_digest(raw))), raw)
+        return _about(self, proposal, Batch(batch.time + which, requests))
 
     def _votes(self, send: Send, vote: Prepare | Commit) -> Iterable[Send]:
         yield send
         yield self.say(send, msgspec.structs.replace(vote, digest=self.some_digest()))
+
+
+def _about(us: Behaviour, proposal: Proposal, batch: Batch) -> Proposal:
+    """The same number for another batch."""
+    pp, raw = decode_signed(proposal.pre_prepare), encode_body(batch)
+    if not isinstance(pp, PrePrepare):
+        return proposal
+    return Proposal(us.signed(msgspec.structs.replace(pp, digest=batch_digest(raw))), raw)
 
 
 class ProposeAgain(Equivocate):
@@ -101,6 +106,42 @@ class VoteAsPrimary(Behaviour):
             if isinstance(pp, PrePrepare):
                 ours = Prepare(pp.view, pp.sequence, pp.digest, self.honest.number)
                 yield self.say(Send(send.to, b"", ours), ours)
+
+
+class Misdate(Behaviour):
+    """As primary, dates what it proposes an hour ahead, or an hour back (T48)."""
+
+    HOUR_NS = 3600 * SECOND
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if not isinstance(send.message, Proposal):
+            return (send,)
+        batch = decode_batch(send.message.batch)
+        time = batch.time + self.rng.choice((self.HOUR_NS, -self.HOUR_NS))
+        return (self.say(send, _about(self, send.message, Batch(time, batch.requests))),)
+
+
+class WrongBody(Behaviour):
+    """As primary, sends some backups its pre-prepare with another body than it names (T8)."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        if not isinstance(send.message, Proposal):
+            return (send,)
+        batch = decode_batch(send.message.batch)
+        other = encode_body(Batch(batch.time + 1, batch.requests))
+        lie = Proposal(send.message.pre_prepare, other)
+        return [self.say(o, lie) if self.rng.random() < 0.5 else o for o in self.split(send)]
+
+
+class Reword(Behaviour):
+    """All that it signs stands in another encoding than that of its value (WF2)."""
+
+    def bend(self, send: Send, now: Instant) -> Iterable[Send]:
+        message = send.message
+        if not isinstance(message, Signable) or sender(message) != self.honest.number:
+            return (send,)
+        self.acted += 1
+        return (Send(send.to, self.reworded(message), message),)
 
 
 class Silent(Behaviour):

@@ -6,18 +6,26 @@ those that look at one replica from inside, or at the whole run from outside.
 
 from pbft.testing.observers import Observer
 from pbft.testing.oracles.accountability import Accountability
+from pbft.testing.oracles.attention import Attention
 from pbft.testing.oracles.bounds import BoundedEgress, BoundedMemory
+from pbft.testing.oracles.holdings import Holdings
 from pbft.testing.oracles.proofs import Proofs
 from pbft.testing.oracles.quietness import Quietness
 from pbft.testing.oracles.replies import OneReply
+from pbft.testing.oracles.storage import Storage
+from pbft.testing.oracles.suspicion import Suspicion
 
 __all__ = [
     "Accountability",
+    "Attention",
     "BoundedEgress",
     "BoundedMemory",
+    "Holdings",
     "OneReply",
     "Proofs",
     "Quietness",
+    "Storage",
+    "Suspicion",
     "every_oracle",
 ]
 
@@ -26,5 +34,5 @@ def every_oracle() -> list[Observer]:
     """One of each, for one run."""
     return [
         *(BoundedMemory(), BoundedEgress(), Proofs(), Quietness(), OneReply()),
-        Accountability(),
+        *(Accountability(), Attention(), Holdings(), Storage(), Suspicion()),
     ]

@@ -67,6 +67,8 @@ def sizes(state: ReplicaState) -> Iterator[tuple[str, int, int]]:
         max(map(len, requests.by_client.values()), default=0),
         (config.client_window),
     )
+    sizes = [sum(each.values()) for each in requests.by_client.values()]
+    yield "bytes of one client's requests", max(sizes, default=0), config.client_max_bytes
     yield "view changes", len(state.views.view_changes), config.n
     yield "new views", len(state.views.pending), config.n
     beyond = Counter(
