@@ -570,3 +570,11 @@ def test_t35_what_a_replica_holds_of_ours_is_heard_once() -> None:
     for _ in range(3):
         lab.feed(NOTHING, peer=3)
     assert lab.replica.status().drops == {"witness that was not asked for": 2}
+
+
+@pytest.mark.scenario("T35")
+def test_t35_the_commits_of_a_decision_are_shown_to_those_who_cast_them() -> None:
+    keeper = Lab(me=1)
+    batch = keeper.batch(keeper.request(1))
+    keeper.feed(keeper.decision(0, 1, batch, (0, 2, 3)), peer=0)
+    assert shown(keeper, to=2).votes == (keeper.commit(2, 0, 1, batch_digest(batch)).raw,)

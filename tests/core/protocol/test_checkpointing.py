@@ -5,9 +5,10 @@ import pytest
 from pbft.core.effects import TransferStarted
 from pbft.core.messages import Checkpoint, StableProof
 from pbft.core.protocol import checkpointing
-from pbft.core.records import Leaf, Snapshotted
+from pbft.core.records import Leaf, Snapshotted, Stabilised
 from pbft.core.service import Context, State
 from pbft.core.state.checkpoints import Checkpoints, OwnCheckpoint
+from pbft.core.turn import Turn
 from pbft.core.verified import StableCheckpoint
 from pbft.crypto.trie import Snapshot
 from tests.core.lab import Journal, Lab, of_type
@@ -87,3 +88,18 @@ def test_no_checkpoint_is_cast_before_the_replica_may_vote() -> None:
     lab.idle(1.0)
     assert not [each for each in lab.sent if isinstance(each, Checkpoint)]
     assert len(of_type(lab.clear(), Checkpoint)) == 1
+
+
+def test_the_first_vote_for_a_number_is_the_one_that_is_remembered() -> None:
+    """A state is given up twice: what the second one said at 16 was never voted for."""
+    lab = Lab(me=1)
+    lab.settle_until(8)
+    state, turn = lab.replica._state, Turn(lab.instant, (0, 2, 3))
+    at_8 = state.checkpoints.own[8].snapshot
+    lab.settle_until(16, first=9)
+    state.checkpoints.abandoned = {16: b"voted for" + bytes(23)}
+    stable = StableCheckpoint(8, at_8.digest, lab.proof(8, at_8.digest, (0, 2, 3)))
+    checkpointing.adopt(state, turn, stable, at_8)
+    assert state.checkpoints.abandoned == {16: b"voted for" + bytes(23)}
+    (stabilised,) = [each for each in turn.effects.records if isinstance(each, Stabilised)]
+    assert stabilised.abandoned == ((16, b"voted for" + bytes(23)),)
