@@ -312,7 +312,7 @@ def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
 
 
 def test_what_is_set_and_removed_in_one_group_is_not_there() -> None:
-    one = [Put(b"a", b"1"), Put(b"b", b"2"), Drop(b"a", b"a"), Put(b"c", b"3")]
+    one: list[Write] = [Put(b"a", b"1"), Put(b"b", b"2"), Drop(b"a", b"a"), Put(b"c", b"3")]
     assert folded(one)[0] == {b"b": b"2", b"c": b"3"}
     assert folded([*one, Put(b"a", b"4")])[0] == {b"b": b"2", b"c": b"3", b"a": b"4"}
 

@@ -519,7 +519,7 @@ def test_t20_the_body_of_a_slot_in_o_stays_though_it_was_kept_for_another() -> N
     lab.feed(lab.proposal(0, 2, batch), peer=0)
     kept = lab.certificate(0, 10, batch, (1, 3))
     vcs = [lab.view_change(0, 1), lab.view_change(1, 1), lab.view_change(3, 1, [kept])]
-    digests = {at: NULL_DIGEST for at in range(1, 10)} | {10: batch_digest(batch)}
+    digests = dict.fromkeys(range(1, 10), NULL_DIGEST) | {10: batch_digest(batch)}
     assert entered(lab.feed(lab.new_view(1, vcs, digests), peer=1)) == [1]
     for at in range(1, 9):
         lab.feed(*(lab.prepare(r, 1, at, NULL_DIGEST) for r in (0, 3)))

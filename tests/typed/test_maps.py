@@ -113,14 +113,14 @@ def test_what_goes_and_comes_back_in_a_command_that_fails_is_there_once() -> Non
 
     host = Host(Twice())
     host.call(Twice.put, 1)
-    with pytest.raises(ValueError, match="^no$"):
+    with pytest.raises(ValueError, match=r"^no$"):
         host.call(Twice.fail)
     assert host.ask(Twice.numbers) == [1]
 
 
 def test_a_span_ends_before_its_stop() -> None:
     books = Map(int, str)
-    books.update({number: "x" for number in range(5)})
+    books.update(dict.fromkeys(range(5), "x"))
     assert list(books.span(1, 3)) == [1, 2]
     assert [key for key, _ in books.range(1, 4, 2)] == [1, 2]
     assert list(books.span(None, 0)) == []

@@ -52,7 +52,7 @@ def test_the_leaves_of_a_checkpoint_are_those_that_were_written(keys: int) -> No
 
 
 def test_a_leaf_that_a_later_snapshot_has_again_stays_on_the_disk() -> None:
-    """At 8 a value is replaced, at 16 it is back; then 8 becomes stable, and 16 is not yet (T52)."""
+    """At 8 a value is replaced, at 16 it is back; then 8 alone becomes stable (T52)."""
     one, other, path = b"1" * 32, b"2" * 32, b"\x00"
     snapshot = Snapshot(None)
     steps = [OwnCheckpoint(8, snapshot, ((path, other),), ((path, one),))]

@@ -25,7 +25,7 @@ def test_of_a_peers_votes_the_highest_are_kept_in_whatever_order_they_come() -> 
     for vote in (*said[::2], *said[1::2]):
         votes.add(vote.message, vote.raw)
     for sequence in (16, 8):
-        vote = lab.checkpoint(2, sequence, bytes(32))
-        votes.add(vote.message, vote.raw)
+        said_at = lab.checkpoint(2, sequence, bytes(32))
+        votes.add(said_at.message, said_at.raw)
     highest = {vote.raw for vote in said[-MAX_VOTES:]}
     assert set(votes.all()) == highest | {lab.checkpoint(2, 16, bytes(32)).raw}
