@@ -217,7 +217,6 @@ class Links:
     def _initiate(self, peer: str, link: Link, now: int, delay: int = 0) -> Outgoing:
         """A fresh ephemeral for every attempt; a cookie stays good across them."""
         cookie = link.handshake.cookie if link.handshake else NO_COOKIE
-        self._forget(link.handshake.index if link.handshake else -1)
         ends = (self._identity, peer.encode())
         noise = self._noise(ends, link.public, self._ticket, initiator=True)
         wait = delay or self._limits.retry_ns

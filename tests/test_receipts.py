@@ -207,3 +207,26 @@ def test_what_is_printed_of_a_receipt_stays_in_its_line(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert all(line.isprintable() for line in lines)
+
+
+def test_of_each_replica_one_statement_is_kept_and_none_when_the_receipt_is_made(
+    forge: Forge,
+) -> None:
+    """A liar that names one place after the other takes no more room than another."""
+    raw = forge.signed("client-0", Request("client-0", 5, (b"op",)))
+    good = [forge.statement(each, raw, b"\0yes", 7) for each in (0, 1, 2)]
+    lies = [forge.statement(3, raw, b"\0yes", place) for place in range(10, 20)]
+    statements = Statements(forge.cluster)
+
+    async def main() -> list[bool]:
+        heard: list[bool] = []
+
+        def ask(data: bytes) -> None:
+            heard.extend(statements.absorb(each) for each in (*lies, *good[:2]))
+
+        await asyncio.wait_for(statements.collect(raw, b"\0yes", ask), 5)
+        return heard
+
+    assert asyncio.run(main()) == [True] + 9 * [False] + [True, True]
+    assert statements.wrong == {3: 1}
+    assert not statements.absorb(good[2])

@@ -309,3 +309,42 @@ def test_a_forked_child_leaves_the_file_to_its_parent(tmp_path: Path) -> None:
         assert os.waitpid(child, 0)[1] == 0
         asyncio.run(appended(store, Began()))
         assert store.load() == [Began()]
+
+
+def test_what_is_set_and_removed_in_one_group_is_not_there() -> None:
+    one: list[Write] = [Put(b"a", b"1"), Put(b"b", b"2"), Drop(b"a", b"a"), Put(b"c", b"3")]
+    assert folded(one)[0] == {b"b": b"2", b"c": b"3"}
+    assert folded([*one, Put(b"a", b"4")])[0] == {b"b": b"2", b"c": b"3", b"a": b"4"}
+
+
+@pytest.mark.scenario("T34")
+def test_t34_what_waits_behind_a_failed_write_is_not_written_either(tmp_path: Path) -> None:
+    """It may have got into the queue before the failure was known: it must not stand alone."""
+
+    async def main(store: SqliteStore) -> None:
+        commit = store._commit
+        done = [asyncio.get_running_loop().create_future() for _ in range(2)]
+
+        def fails(group: object) -> None:
+            store._commit = commit  # type: ignore[method-assign]
+            raise sqlite3.OperationalError("disk I/O error")
+
+        store._commit = fails  # type: ignore[method-assign]
+        for number, each in enumerate(done):
+            store._perform([([Put(b"2%d" % number, b"")], 0, each)])
+        for each in done:
+            with pytest.raises(StorageError):
+                await each
+        assert store._db.execute("SELECT count(*) FROM journal").fetchone() == (0,)
+
+    with opened(tmp_path / "r.db") as store:
+        asyncio.run(main(store))
+
+
+def test_a_forked_child_leaves_the_store_to_its_parent(tmp_path: Path) -> None:
+    with opened(tmp_path / "r.db") as store:
+        store._process += 1
+        store.close()
+        store._process = os.getpid()
+        asyncio.run(appended(store, Began()))
+        assert store.load() == [Began()]

@@ -12,7 +12,7 @@ from pbft.core.effects import Send
 from pbft.core.errors import RequestTooLargeError
 from pbft.core.ids import MILLISECOND, Instant, Packet, Principal
 from pbft.core.messages import Read, Reply, Request
-from pbft.core.wire import encode_link, request_digest
+from pbft.core.wire import encode_link, request_digest, results_digest
 from pbft.crypto.signing import SigningKey
 
 CONFIG = Configuration(cluster_id=b"tests/client....", n=4)
@@ -243,3 +243,34 @@ def test_no_timestamp_runs_ahead_of_the_window_that_replicas_keep() -> None:
     assert newest - request_of(stuck).timestamp < CONFIG.client_window
     (later,) = receive(client, reply(stuck, 0), reply(stuck, 1)).messages
     assert request_of(later).operations == (b"one too many",)
+
+
+def test_results_that_a_replica_has_taken_back_are_not_delivered() -> None:
+    """It sends lies whole, and then the digest that a correct one sends: both say the same now,
+    and nothing that they say is at hand."""
+    client = session()
+    sent = issue(client, b"op")
+    digest = results_digest((b"\0truth",))
+    request = request_of(sent)
+
+    def brief(replica: int) -> Packet:
+        said = Reply(0, request.timestamp, request_digest(sent.data), 1, digest, replica)
+        return Packet(replica, encode_link(said))
+
+    receive(client, reply(sent, 3, b"\0a lie"))
+    assert receive(client, brief(3), brief(0)).completed == []
+    (done,) = receive(client, reply(sent, 1, b"\0truth")).completed
+    assert done.result == b"\0truth"
+
+
+def test_only_so_many_answered_requests_are_remembered_as_replicas_remember() -> None:
+    client = session(dataclasses.replace(CONFIG, client_window=4))
+    first = issue(client, b"first")
+    receive(client, reply(first, 0), reply(first, 1))
+    for number in range(4):
+        sent = issue(client, b"%d" % number)
+        receive(client, reply(sent, 0), reply(sent, 1))
+    receive(client, reply(first, 2))
+    assert client.late_replies[2] == 0
+    receive(client, reply(sent, 2))
+    assert client.late_replies[2] == 1

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from pbft.client_reads import READS_IN_FLIGHT
 from pbft.client_session import ClientEffects, ClientSession, Completed
 from pbft.core.effects import Effects, Send
 from pbft.core.ids import MILLISECOND, Instant, Packet
@@ -333,3 +334,26 @@ def test_replicas_without_fast_reads_answer_stale_reads_alone() -> None:
     for stale, count in ((False, 0), (True, 1)):
         effects = slow.feed_raw(encode_link(Read(1, 1, (b"read",), stale)), peer="alice")
         assert len(answers(effects)) == count
+
+
+@pytest.mark.scenario("T34")
+def test_t34_a_restarted_replica_may_answer_a_stale_read_from_an_older_state() -> None:
+    one = lab()
+    one.settle(1)
+    one.service = Readable()
+    one.replica = one._boot()
+    one.clear()
+    assert answers(ask(one)) == []
+    assert len(answers(one.feed(Read(FIRST, 2, (b"read",), True), peer="alice"))) == 1
+
+
+def test_few_reads_are_under_way_and_the_others_travel_together() -> None:
+    client = session()
+    sent = []
+    for _ in range(3 * READS_IN_FLIGHT):
+        client.call(b"read", read=True)
+        sent += client.expire(at(0)).messages
+    assert len(sent) == READS_IN_FLIGHT
+    (rest,) = client.receive([said(r, 7) for r in range(3)], at(1)).messages
+    assert isinstance(rest.message, Read)
+    assert len(rest.message.operations) == 2 * READS_IN_FLIGHT

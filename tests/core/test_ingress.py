@@ -5,8 +5,8 @@ import pytest
 from pbft.core.authentication import Authentication
 from pbft.core.ingress import GENESIS, DropError, Ingress
 from pbft.core.messages import Batch, Certificate, PrePrepare, Request, ViewChange
-from pbft.core.wire import NULL_BATCH, batch_digest, encode_body
-from tests.core.lab import Lab
+from pbft.core.wire import NULL_BATCH, batch_digest, encode_body, reference_to
+from tests.core.lab import Lab, configuration
 
 
 @pytest.fixture
@@ -103,3 +103,46 @@ def test_a_message_that_is_only_ever_inside_others_is_refused_alone(
         ingress.verify(pp.message, pp.raw)
     vc = lab.view_change(3, 1)
     assert isinstance(vc.message, ViewChange)
+
+
+def test_a_certificate_of_the_view_that_is_moved_to_is_refused(lab: Lab, ingress: Ingress) -> None:
+    """Nobody can have prepared in a view that it has not left yet (T15)."""
+    batch = lab.batch(lab.request(1))
+    for view, fits in ((1, True), (2, False), (3, False)):
+        backups = [each for each in range(7) if each != view][:4]
+        said = lab.view_change(3, 2, [lab.certificate(view, 1, batch, backups)])
+        if fits:
+            assert list(ingress.view_change(said.message, said.raw).prepared) == [1]
+            continue
+        with pytest.raises(DropError, match="not yet left"):
+            ingress.view_change(said.message, said.raw)
+
+
+def test_a_view_change_from_the_beginning_carries_no_proof(lab: Lab, ingress: Ingress) -> None:
+    said = lab.view_change(3, 1, (), 0, (bytes(1000),))
+    with pytest.raises(DropError, match="proof of nothing"):
+        ingress.view_change(said.message, said.raw)
+
+
+def test_a_batch_is_judged_by_the_limits_of_the_cluster(lab: Lab) -> None:
+    """Whatever its primary signs: no request, too many, or one with too many operations."""
+    config = configuration(7, batch_max_requests=2, request_max_operations=3)
+    judge = Ingress(config, Authentication(config.cluster_id, lab.keys[1], lab.verifier))
+    fits = lab.request(1, b"a", b"b", b"c")
+    assert len(judge.body(lab.batch(fits, lab.request(2))).requests) == 2
+    for requests, says in (
+        ((), "wrong number"),
+        ((fits, lab.request(2), lab.request(3)), "wrong number"),
+        ((lab.request(1, b"a", b"b", b"c", b"d"),), "too many operations"),
+    ):
+        with pytest.raises(DropError, match=says):
+            judge.body(lab.batch(*requests))
+
+
+def test_a_batch_names_a_large_request_by_a_whole_digest(lab: Lab, ingress: Ingress) -> None:
+    """Any other name is one that no request has: its batch would wait for ever."""
+    (name,) = ingress.body(encode_body(Batch(1, (reference_to(bytes(32)),)))).references
+    assert name == (0, bytes(32))
+    for size in (0, 31, 33):
+        with pytest.raises(DropError, match="malformed"):
+            ingress.body(encode_body(Batch(1, (reference_to(bytes(size)),))))

@@ -128,3 +128,16 @@ def test_a_subtree_that_only_claims_to_be_equal_is_fetched_after_all() -> None:
     fetch(graft, source, {})
     assert dict(graft.snapshot().items()) == many(3_000)
     assert path
+
+
+def test_a_grown_map_goes_on_like_the_one_that_it_was_read_from() -> None:
+    """Its shape depends on how many entries lie below each branch (T30)."""
+    source = trie(many(1000))
+    graft = Graft(source.digest, Snapshot(None), {})
+    fetch(graft, source, {})
+    grown, original = Trie(graft.snapshot()), Trie(source)
+    assert (len(grown), grown.weight) == (1000, source.weight)
+    for number in range(990):
+        for each in (grown, original):
+            each.delete(b"key %d" % number)
+    assert grown.digest == original.digest

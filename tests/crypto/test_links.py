@@ -386,3 +386,53 @@ def test_pending_sessions_are_bounded() -> None:
     assert len(net.ends["b"]._sessions) <= limit + 2
     assert net.say("b", "a", b"undisturbed")
     assert net.got["a"][-1] == b"undisturbed"
+
+
+def test_an_address_is_not_taken_from_a_session_that_another_has_followed() -> None:
+    """Whoever holds back its last datagrams does not turn the peer's own around."""
+    net = connected()
+    held = net.ends["a"].seal("b", b"held back", net.now)
+    assert held is not None
+    net.ends["a"].expire(net.now)
+    again = net.ends["a"]._initiate("b", net.ends["a"]._links["b"], net.now)
+    net.carry("a", [again])
+    assert net.say("a", "b", b"new session")
+    net.deliver("b", held.data, ("10.9.9.9", 9))
+    assert net.got["b"][-1] == b"held back"
+    assert net.ends["b"].address("a") == WHERE["a"]
+
+
+def test_attempts_become_rarer_up_to_a_bound() -> None:
+    limits = LinkLimits()
+    net = Net(links("a"), links("b"))
+    net.lose = lambda data: True
+    net.open("a", "b")
+    net.sleep(20)
+    before = len(net.history)
+    net.sleep(20)
+    assert len(net.history) - before == 20 * 10**9 // limits.retry_max_ns
+
+
+def test_a_link_that_hears_its_peer_stays_as_it_is() -> None:
+    net = connected()
+    before = net.ends["a"]._links["b"].current
+    for _ in range(10):
+        net.say("a", "b", b"ping")
+        net.say("b", "a", b"pong")
+        net.sleep(1)
+    assert net.ends["a"]._links["b"].current is before
+
+
+def test_a_session_and_a_handshake_never_share_an_index() -> None:
+    end = links("a")
+    end._sessions[1] = None  # type: ignore[assignment]
+    numbers = iter((0, 1, 2, 2, 3))
+    end._random = lambda size: (
+        next(numbers).to_bytes(4, "big") if size == 4 else random.Random(1).randbytes(size)
+    )
+    end.open("b", WHERE["b"], 0)
+    end.open("b", WHERE["b"], 0)
+    handshake = end._links["b"].handshake
+    assert handshake is not None
+    assert handshake.index == 2
+    assert end._new_index() == 3

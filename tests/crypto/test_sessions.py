@@ -91,3 +91,15 @@ def test_a_counter_near_its_end_asks_for_a_handshake(ends: tuple[Session, Sessio
     assert not a.exhausted
     a._counter = COUNTER_LIMIT
     assert a.exhausted
+
+
+def test_a_peer_that_leaps_ahead_in_its_counter_costs_nothing() -> None:
+    """Its own counter is the peer's to choose, up to 64 bits."""
+    a = Session("b", 7, 9, (ONE, TWO), confirmed=True)
+    b = Session("a", 9, 7, (TWO, ONE), confirmed=True)
+    assert b.open(a.seal(b"first")) == (b"first", True)
+    a._counter = 2**63
+    leapt = a.seal(b"leapt")
+    assert b.open(leapt) == (b"leapt", True)
+    assert b.open(leapt) is None
+    assert b._seen == 1

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pbft.crypto.errors import TrieError
 from pbft.crypto.leaves import from_leaves
 from pbft.crypto.trie import (
+    DEPTH,
     EMPTY,
     LEAF_BYTES,
     LEAF_MAX,
@@ -249,3 +250,28 @@ def test_a_flipped_bit_is_found_in_one_round_and_owned_up_to() -> None:
     assert damaged == [path]
     assert rounds == -(-len(leaves(trie)) // 50)
     assert trie.digest == from_leaves(leaves(trie)).digest != honest
+
+
+def test_entries_that_come_together_again_are_in_the_order_of_their_keys() -> None:
+    """In a branch they are in the order of their paths."""
+    keys = [b"k%d" % number for number in range(LEAF_MAX + 1)]
+    for change in (None, b""):
+        trie = written([(key, b"v") for key in keys] if change is None else [])
+        if change is None:
+            trie.delete(keys[-1])
+            expected = written([(key, b"v") for key in keys[:-1]])
+        else:
+            written([(key, bytes(LEAF_BYTES // 3)) for key in keys[:3]], trie)
+            trie.put(keys[0], change)
+            expected = written([(keys[0], change)])
+            written([(key, bytes(LEAF_BYTES // 3)) for key in keys[1:3]], expected)
+        assert isinstance(trie._root, Leaf)
+        assert trie.digest == expected.digest
+
+
+def test_no_branch_lies_as_deep_as_a_whole_path() -> None:
+    body = bytes(16 * 32)
+    data, digest = b"B" + body, branch_digest(body)
+    assert isinstance(decode_node(data, bytes(DEPTH - 1), digest), list)
+    with pytest.raises(TrieError):
+        decode_node(data, bytes(DEPTH), digest)

@@ -63,8 +63,8 @@ ATTACKS = (
     mutant(
         "T46 checkpoint votes end with their view",
         f"{PROTOCOL}/view_change.py",
-        "    views.accepted = None\n    views.awaited",
-        "    views.accepted = None\n    state.checkpoints.votes.clear()\n    views.awaited",
+        "    views.accepted = None\n    stable",
+        "    views.accepted = None\n    state.checkpoints.votes.clear()\n    stable",
     ),
     mutant(
         "CP1 liars about checkpoints go unnoticed",

@@ -3,6 +3,7 @@ test red once the rule is taken out."""
 
 from tests.mutants.attacks import ATTACKS
 from tests.mutants.mutant import Mutant
+from tests.mutants.slips import SLIPS
 
 Q = "tests/traps/test_quorums_and_votes.py"
 V = "tests/traps/test_view_change.py"
@@ -1672,5 +1673,5 @@ ACCOUNTS = (
 
 MUTANTS: tuple[Mutant, ...] = (
     *(TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS),
-    *(ATTACKS + SERVICES + ACCOUNTS),
+    *(ATTACKS + SERVICES + ACCOUNTS + SLIPS),
 )

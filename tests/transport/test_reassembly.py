@@ -1,5 +1,6 @@
 """Reassembly: whole again in any order, and never above its bounds whatever a peer sends."""
 
+import dataclasses
 import random
 from collections import Counter
 
@@ -8,6 +9,7 @@ import pytest
 from pbft.transport.frames import MESSAGE, Fragment, Missing, frames, unpack
 from pbft.transport.reassembly import (
     ASK_NS,
+    ASKS,
     FINISHED_NAMES,
     FRAGMENT_COST_BYTES,
     Reassembly,
@@ -159,3 +161,33 @@ def test_names_of_finished_messages_are_bounded() -> None:
         whole.add(Fragment(MESSAGE, name, 0, 2, b"a"), 0)
         assert whole.add(Fragment(MESSAGE, name, 1, 2, b"b"), 0) == b"ab"
     assert len(whole._finished) == FINISHED_NAMES
+
+
+def test_a_fragment_of_another_kind_does_not_join() -> None:
+    whole, drops = reassembly()
+    one, other, *_ = parts(message(1))
+    whole.add(one, 0)
+    whole.add(other._replace(kind=other.kind + 1), 0)
+    assert drops == {"fragment that contradicts others": 1}
+
+
+def test_a_copy_of_a_fragment_costs_nothing() -> None:
+    whole, _ = reassembly()
+    one = parts(message(1))[0]
+    whole.add(one, 0)
+    before = whole.held_bytes
+    for _ in range(1000):
+        assert whole.add(one, 0) is None
+    assert whole.held_bytes == before
+
+
+def test_the_gaps_of_one_message_are_asked_for_a_bounded_number_of_times() -> None:
+    whole, _ = reassembly(dataclasses.replace(LIMITS, age_ns=10**15))
+    whole.add(parts(message(1))[0], 0)
+    asked, now = 0, 0
+    while (at := whole.deadline) is not None and asked <= ASKS:
+        assert at >= now
+        now = at
+        assert whole.ask(now)
+        asked += 1
+    assert asked == ASKS

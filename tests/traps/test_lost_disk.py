@@ -19,7 +19,14 @@ from pbft.core.messages import (
     Witness,
 )
 from pbft.core.records import Began, Recovering
-from pbft.core.wire import NULL_BATCH, NULL_DIGEST, batch_digest, decode_signed
+from pbft.core.wire import (
+    NULL_BATCH,
+    NULL_DIGEST,
+    batch_digest,
+    decode_signed,
+    seal_signed,
+    split_signed,
+)
 from tests.core.lab import Lab, of_type
 
 NOTHING = Witness((), ())
@@ -526,3 +533,48 @@ def test_t35_a_new_view_of_our_own_that_we_have_forgotten_is_recorded_like_anybo
     assert (lab.replica.status().view, lab.replica.status().active) == (1, True)
     lab.reboot()
     assert (lab.replica.status().view, lab.replica.status().active) == (1, True)
+
+
+@pytest.mark.scenario("T35")
+def test_t35_nobody_forges_a_vote_that_stops_a_replica() -> None:
+    """A liar shows a vote in our name, under a signature that is not ours."""
+    lab = Lab(me=1, records=())
+    ours, theirs = lab.prepare(1, 0, 1, bytes(32)), lab.prepare(3, 0, 1, bytes(32))
+    forged = seal_signed(split_signed(ours.raw)[1], split_signed(theirs.raw)[0])
+    lab.replica = lab._boot()
+    assert lab.feed(witness(forged), peer=3).events == []
+    assert lab.replica.status().drops == {"bad signature": 1}
+
+
+@pytest.mark.scenario("T35")
+def test_t35_the_new_view_that_we_are_in_is_no_forgotten_one() -> None:
+    lab = Lab(me=1)
+    lab.feed(*(lab.view_change(r, 1) for r in (2, 3)))
+    (ours,) = [each for each in lab.sent if isinstance(each, NewView)]
+    raw = lab._signers[1].sign(ours)
+    assert _events(lab.records, [raw]) == []
+    assert _events([Began()], [raw]) != []
+
+
+@pytest.mark.scenario("T35")
+def test_t35_a_view_change_that_came_inside_a_new_view_is_shown_to_its_sender() -> None:
+    keeper = Lab(me=2)
+    inside = [keeper.view_change(r, 1) for r in (0, 1, 3)]
+    keeper.feed(keeper.new_view(1, inside, {}), peer=1)
+    assert inside[2].raw in shown(keeper, to=3).votes
+
+
+@pytest.mark.scenario("T35")
+def test_t35_what_a_replica_holds_of_ours_is_heard_once() -> None:
+    lab = Lab(me=1, records=())
+    for _ in range(3):
+        lab.feed(NOTHING, peer=3)
+    assert lab.replica.status().drops == {"witness that was not asked for": 2}
+
+
+@pytest.mark.scenario("T35")
+def test_t35_the_commits_of_a_decision_are_shown_to_those_who_cast_them() -> None:
+    keeper = Lab(me=1)
+    batch = keeper.batch(keeper.request(1))
+    keeper.feed(keeper.decision(0, 1, batch, (0, 2, 3)), peer=0)
+    assert shown(keeper, to=2).votes == (keeper.commit(2, 0, 1, batch_digest(batch)).raw,)

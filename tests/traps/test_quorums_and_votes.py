@@ -224,3 +224,19 @@ def test_votes_with_garbage_signatures_never_count() -> None:
         _, body = split_signed(lab.commit(vote.message.replica, 0, 1, digest).raw)
         packets.append(Packet(3, seal_signed(body, bytes(64))))
     assert executed(lab.replica.receive(packets, lab.instant)) == []
+
+
+@pytest.mark.scenario("T3")
+def test_t3_a_late_vote_for_another_digest_convicts_its_signer_too() -> None:
+    """What is settled needs no more votes; but who votes twice is noticed then as well."""
+    lab = Lab(n=7)
+    batch = lab.batch(lab.request(1))
+    digest = batch_digest(batch)
+    lab.feed(lab.proposal(0, 1, batch), peer=0)
+    lab.feed(*(lab.prepare(r, 0, 1, digest) for r in (2, 3, 4, 5)))
+    lab.feed(*(lab.commit(r, 0, 1, digest) for r in (0, 2, 3, 4, 5)))
+    assert lab.replica.status().executed == 1
+    for vote in (lab.prepare, lab.commit):
+        lab.feed(vote(6, 0, 1, bytes(32)), peer=6)
+        lab.feed(vote(6, 0, 1, digest), peer=6)
+    assert lab.replica.status().evidence == {6: ["conflicting prepares", "conflicting commits"]}

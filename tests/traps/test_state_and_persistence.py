@@ -15,6 +15,7 @@ from pbft.core.effects import (
 )
 from pbft.core.ids import Packet
 from pbft.core.messages import (
+    Attest,
     Checkpoint,
     Commit,
     Decision,
@@ -26,6 +27,7 @@ from pbft.core.messages import (
     Status,
     ViewChange,
 )
+from pbft.core.protocol.execution import ATTESTS_PER_TURN, MAX_REFUSAL_BYTES
 from pbft.core.records import (
     Accepted,
     Began,
@@ -38,8 +40,8 @@ from pbft.core.records import (
     decode_record,
     encode_record,
 )
-from pbft.core.service import FORGOTTEN
-from pbft.core.wire import batch_digest
+from pbft.core.service import FORGOTTEN, REFUSED, Context
+from pbft.core.wire import NULL_BATCH, batch_digest
 from tests.core.carry import lying, transfer
 from tests.core.lab import Lab, executed, of_type
 
@@ -511,3 +513,109 @@ def test_limits_must_be_positive(limit: str) -> None:
     changes: dict[str, Any] = {limit: 0}
     with pytest.raises(ConfigurationError, match=limit):
         Configuration(cluster_id=bytes(16), n=4, **changes)
+
+
+@pytest.mark.scenario("T48")
+def test_t48_agreed_time_rises_with_every_batch_and_with_no_null() -> None:
+    lab = Lab(me=1)
+    times: list[int] = []
+    run = lab.service.execute
+
+    def noted(operation: bytes, context: Context) -> bytes:
+        times.append(context.time)
+        return run(operation, context)
+
+    lab.service.execute = noted  # type: ignore[method-assign]
+    for sequence, time in ((1, 7), (2, 7), (3, 5)):
+        lab.settle(sequence, batch=lab.batch(lab.request(sequence), time=lab.wall + time))
+    lab.settle(4, batch=NULL_BATCH)
+    lab.settle(5, batch=lab.batch(lab.request(5), time=lab.wall))
+    assert [time - lab.wall for time in times] == [7, 8, 9, 10]
+
+
+@pytest.mark.scenario("T55")
+def test_t55_what_a_transfer_covers_waits_no_more() -> None:
+    ahead, behind = Lab(me=1), Lab(me=2)
+    behind.feed(behind.request(3))
+    ahead.settle_until(8)
+    assert any(isinstance(each, Installed) for each in transfer(ahead, behind))
+    assert behind.replica.status().waiting == 0
+    behind.idle(5)
+    assert behind.replica.status().view == 0
+
+
+def test_nobody_is_suspected_while_a_transfer_runs() -> None:
+    """What we wait for may be in it."""
+    ahead, behind = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    behind.feed(behind.request(3))
+    behind.feed(StableProof(behind.proof(8, own_root(ahead), (0, 1, 3))))
+    assert TransferStarted(8) in behind.idle(0.3).events
+    behind.idle(20)
+    assert behind.replica.status().view == 0
+
+
+@pytest.mark.scenario("T55")
+def test_t55_a_client_whose_room_is_used_up_is_still_answered_about_what_executed() -> None:
+    lab = Lab(me=1, client_window=4)
+    lab.settle(1)
+    lab.feed(*(lab.request(t) for t in range(2, 20)))
+    assert lab.replica.status().waiting == 4
+    (reply,) = [send.message for send in lab.feed(lab.request(1)).replies]
+    assert isinstance(reply, Reply)
+    assert reply.results == (b"\x001",)
+
+
+def test_a_refusal_is_cut_to_its_limit() -> None:
+    lab = Lab(me=1)
+
+    def refuse(operation: bytes, context: Context) -> bytes:
+        raise ValueError("no" * 10_000)
+
+    lab.service.execute = refuse  # type: ignore[method-assign]
+    (reply,) = [send.message for send in lab.settle(1).replies]
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.results, tuple)
+    assert len(reply.results[0]) == len(REFUSED) + MAX_REFUSAL_BYTES
+
+
+@pytest.mark.scenario("T54")
+def test_t54_a_diverged_replica_signs_no_receipt_and_a_sound_one_a_bounded_number() -> None:
+    ahead, broken = Lab(me=1, client_window=128), Lab(me=2, client_window=128)
+    broken.service.noise = b"!"
+    for lab in (ahead, broken):
+        for sequence in range(1, 9):
+            requests = (lab.request(10 * sequence + each) for each in range(10))
+            lab.settle(sequence, batch=lab.batch(*requests))
+    asks = [Attest(timestamp) for timestamp in range(10, 90)]
+    assert len(ahead.feed(*asks, peer="alice").replies) == ATTESTS_PER_TURN
+    broken.feed(*(broken.checkpoint(r, 8, own_root(ahead)) for r in (0, 1, 3)))
+    assert broken.feed(*asks, peer="alice").replies == []
+
+
+@pytest.mark.scenario("T54")
+def test_t54_who_repairs_itself_casts_no_other_vote_for_what_it_voted_for() -> None:
+    """It is the damage of its memory that it voted for at 16, before it heard of it at 8."""
+    ahead, broken = Lab(me=1), Lab(me=2)
+    broken.service.noise = b"!"
+    ahead.settle_until(8)
+    broken.settle_until(16)
+    roots = {m.sequence: m.digest for m in broken.sent if isinstance(m, Checkpoint)}
+    assert sorted(roots) == [8, 16]
+    broken.service.noise = b""
+    broken.feed(*(broken.checkpoint(r, 8, own_root(ahead)) for r in (0, 1, 3)))
+    events = transfer(ahead, broken)
+    assert any(isinstance(each, Installed) for each in events)
+    assert broken.replica.status().executed == 16
+    broken.restart()
+    said = {(m.sequence, m.digest) for m in broken.sent if isinstance(m, Checkpoint)}
+    assert said == set(roots.items())
+
+
+def test_sources_that_were_silent_for_long_are_asked_again() -> None:
+    """A network that carries nothing for a while leaves nobody in the dust."""
+    ahead, behind = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    transfer(ahead, behind, lambda source, nodes: None, 120)
+    assert behind.replica.status().executed == 0
+    assert any(isinstance(each, Installed) for each in transfer(ahead, behind))

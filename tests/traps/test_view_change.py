@@ -459,3 +459,129 @@ def test_t7_votes_that_overtake_the_new_view_count_though_the_old_view_chose_the
     lab.feed(*(lab.prepare(by, 1, 1, digest) for by in (0, 3)))
     lab.feed(*(lab.commit(by, 1, 1, digest) for by in (0, 1, 3)))
     assert executed(lab.feed(lab.new_view(1, changes, {1: digest}), peer=1)) == [1]
+
+
+@pytest.mark.scenario("T25")
+def test_t25_what_executed_before_a_view_is_no_progress_in_it() -> None:
+    """Nothing waits as the view begins; then its primary starves the first request."""
+    lab = Lab(me=2)
+    lab.settle(1)
+    kept = lab.certificate(0, 1, lab.batch(lab.request(1)), (1, 3))
+    vcs = [lab.view_change(r, 1, [kept]) for r in (0, 1, 3)]
+    body = decode_signed(kept.pre_prepare)
+    assert isinstance(body, PrePrepare)
+    assert entered(lab.feed(lab.new_view(1, vcs, {1: body.digest}), peer=1)) == [1]
+    begun = lab.now
+    lab.feed(lab.request(2))
+    while lab.replica.status().view == 1:
+        lab.idle(0.05)
+    assert 1.9 <= (lab.now - begun) / 1e9 <= 2.2
+
+
+@pytest.mark.scenario("T21")
+def test_t21_a_new_primary_goes_on_above_a_watermark_that_has_moved_meanwhile() -> None:
+    """Its VIEW-CHANGE is older than its stable checkpoint, and all others' too."""
+    lab, ahead = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    bodies = [lab.batch(lab.request(each)) for each in range(1, 9)]
+    lab.feed(lab.request(9))
+    assert started(lab.idle(1.2)) == [1]
+    lab.feed(*(lab.decision(0, at, each, (0, 2, 3)) for at, each in enumerate(bodies, 1)))
+    root = ahead.replica.status().state_digest
+    lab.feed(*(lab.checkpoint(r, 8, root) for r in (0, 2, 3)))
+    assert lab.replica.status().low_watermark == 8
+    effects = lab.feed(*(lab.view_change(r, 1) for r in (0, 3)))
+    (proposal,) = of_type(effects, Proposal)
+    assert isinstance(proposal, Proposal)
+    pp = decode_signed(proposal.pre_prepare)
+    assert isinstance(pp, PrePrepare)
+    assert pp.sequence == 9
+
+
+def test_a_request_that_a_view_lost_is_proposed_in_the_next() -> None:
+    """We had seen it proposed, and nothing of that outlives the view."""
+    lab = Lab(me=1)
+    request = lab.request(1)
+    lab.feed(request)
+    lab.feed(lab.proposal(0, 1, lab.batch(request)), peer=0)
+    effects = lab.feed(*(lab.view_change(r, 1) for r in (2, 3)))
+    assert chosen(led(lab)) == {}
+    (proposal,) = of_type(effects, Proposal)
+    assert isinstance(proposal, Proposal)
+    assert request.raw in proposal.batch
+
+
+@pytest.mark.scenario("T20")
+def test_t20_the_body_of_a_slot_in_o_stays_though_it_was_kept_for_another() -> None:
+    """A primary proposed one batch twice, and only the second place was prepared."""
+    lab = Lab(me=2)
+    batch = lab.batch(lab.request(1))
+    lab.feed(lab.proposal(0, 2, batch), peer=0)
+    kept = lab.certificate(0, 10, batch, (1, 3))
+    vcs = [lab.view_change(0, 1), lab.view_change(1, 1), lab.view_change(3, 1, [kept])]
+    digests = dict.fromkeys(range(1, 10), NULL_DIGEST) | {10: batch_digest(batch)}
+    assert entered(lab.feed(lab.new_view(1, vcs, digests), peer=1)) == [1]
+    for at in range(1, 9):
+        lab.feed(*(lab.prepare(r, 1, at, NULL_DIGEST) for r in (0, 3)))
+        lab.feed(*(lab.commit(r, 1, at, NULL_DIGEST) for r in (0, 1, 3)))
+    root = lab.replica.status().state_digest
+    lab.feed(*(lab.checkpoint(r, 8, root) for r in (0, 1, 3)))
+    assert lab.replica.status().low_watermark == 8
+    for at in (9, 10):
+        lab.feed(*(lab.prepare(r, 1, at, digests[at]) for r in (0, 3)))
+        lab.feed(*(lab.commit(r, 1, at, digests[at]) for r in (0, 1, 3)))
+    assert lab.replica.status().executed == 10
+
+
+@pytest.mark.scenario("T23")
+def test_t23_a_new_view_takes_nobody_back_who_has_said_more() -> None:
+    lab = Lab(me=2)
+    inside = [lab.view_change(r, 1) for r in (0, 1, 3)]
+    lab.feed(lab.view_change(3, 2))
+    assert entered(lab.feed(lab.new_view(1, inside, {}), peer=1)) == [1]
+    assert started(lab.feed(lab.view_change(0, 2))) == [2]
+
+
+def test_two_view_changes_of_one_sender_convict_it_though_one_came_in_a_new_view() -> None:
+    lab = Lab(me=2)
+    kept = lab.certificate(0, 1, lab.batch(lab.request(1)), (1, 3))
+    lab.feed(lab.view_change(3, 1, [kept]))
+    inside = [lab.view_change(r, 1) for r in (0, 1, 3)]
+    effects = lab.feed(lab.new_view(1, inside, {}), peer=1)
+    assert [(e.kind, e.culprit) for e in effects.evidence] == [("conflicting view changes", 3)]
+
+
+@pytest.mark.scenario("T56")
+def test_t56_timers_that_are_due_together_move_a_replica_by_one_view() -> None:
+    """After a long stall, say: the request and what was due behind others fire in one turn."""
+    lab = Lab(me=3)
+    lab.feed(lab.request(1), lab.request(2, client="bob"))
+    lab.now += 100 * 10**9
+    lab.wall += 100 * 10**9
+    assert started(lab.replica.expire(lab.instant)) == [1]
+
+
+@pytest.mark.scenario("T24")
+def test_t24_f_plus_1_that_move_start_no_timer() -> None:
+    lab = Lab(me=3)
+    lab.feed(lab.request(1))
+    assert started(lab.idle(1.2)) == [1]
+    assert started(lab.feed(lab.view_change(2, 1))) == []
+    assert started(lab.idle(60)) == []
+
+
+@pytest.mark.scenario("T24", "T53")
+def test_t24_who_is_in_the_same_view_change_is_given_what_it_may_have_missed() -> None:
+    """Our VIEW-CHANGE to the very view it waits in, and then the NEW-VIEW of it."""
+    lab = Lab(me=3)
+    lab.feed(lab.request(1))
+    lab.idle(1.2)
+    lab.sent.clear()
+    waits = Status(1, False, 0, 0, False, False)
+    lab.feed(waits, peer=2)
+    lab.feed(waits, peer=2)
+    assert [m.view for m in lab.sent if isinstance(m, ViewChange)] == [1]
+    lab.feed(lab.new_view(1, [lab.view_change(r, 1) for r in (0, 1, 2)], {}), peer=1)
+    lab.sent.clear()
+    lab.feed(waits, peer=2)
+    assert [m.view for m in lab.sent if isinstance(m, NewView)] == [1]

@@ -7,7 +7,18 @@ import msgspec
 import pytest
 
 from pbft import Context, InvalidArgumentsError, ServiceError, command, query
-from pbft.typed.events import EVENTS, emit
+from pbft.typed.events import (
+    EVENTS,
+    MAX_BYTES,
+    MAX_EVENT_BYTES,
+    MAX_EVENTS,
+    PAGE_BYTES,
+    Log,
+    Page,
+    emit,
+)
+from pbft.typed.listening import _lost
+from pbft.typed.maps import _Memory
 from pbft.typed.methods import operation
 from tests.typed.host import Host
 
@@ -82,3 +93,42 @@ def test_a_faulty_reader_is_told_in_words_that_no_version_of_python_has_its_own_
     text = f"{EVENTS} takes 3 arguments and was given {len(given)}"
     with pytest.raises(InvalidArgumentsError, match=text):
         Host(Crier()).raw(asked)
+
+
+def at(sequence: int) -> Context:
+    return Context("alice", sequence, 1000 * sequence)
+
+
+def test_so_many_events_are_kept_and_the_oldest_go() -> None:
+    log = Log(_Memory())
+    for number in range(1, MAX_EVENTS + 1):
+        log.add(at(number), "t", number)
+    assert log.page(0, 1).first == 1
+    log.add(at(MAX_EVENTS + 1), "t", 0)
+    assert log.page(0, 1).first == 2
+    assert [each.number for each in log.page(0, 2).events] == [2, 3]
+
+
+def test_events_are_kept_up_to_so_many_bytes_and_one_is_bounded() -> None:
+    state = _Memory()
+    log = Log(state)
+    for number in range(2 * MAX_BYTES // MAX_EVENT_BYTES):
+        log.add(at(number), "t", bytes(MAX_EVENT_BYTES - 40))
+    assert MAX_BYTES - 2 * MAX_EVENT_BYTES < state.size_bytes < MAX_BYTES + 8192
+    with pytest.raises(ServiceError, match="more than"):
+        log.add(at(9), "t", bytes(MAX_EVENT_BYTES))
+    page = log.page(0, 10**6)
+    assert 2 <= len(page.events) <= PAGE_BYTES // (MAX_EVENT_BYTES - 100)
+
+
+def test_events_are_taken_up_at_a_sequence_number() -> None:
+    """Several of one number belong together: none of them is passed over."""
+    log = Log(_Memory())
+    for sequence in (3, 5, 5, 8):
+        log.add(at(sequence), "t", None)
+    assert [log.before(sequence) for sequence in (1, 3, 4, 5, 6, 8, 9)] == [0, 0, 1, 1, 3, 3, 4]
+
+
+def test_the_next_event_is_not_lost_where_it_is_the_first_that_is_kept() -> None:
+    assert not _lost(Page(5, []), 4, 0)
+    assert _lost(Page(5, []), 3, 0)

@@ -343,6 +343,11 @@ def test_a_full_state_takes_nothing_more_and_gives_back(monkeypatch: pytest.Monk
     assert host.digest == before
     assert host.ask(Keyed.between, 0, 10) == [(1, "x" * 60)]
     assert host.call(Keyed.put, 101, "") == 1
+    host.call(Keyed.put, 101, "xxx")
+    monkeypatch.setattr("pbft.typed.hosting.MAX_STATE_BYTES", 1)  # far above it already
+    host.call(Keyed.put, 101, "x")
+    with pytest.raises(ServiceError, match="remove something"):
+        host.call(Keyed.put, 101, "xx")
 
 
 def test_a_copy_of_a_machine_goes_on_by_itself() -> None:
@@ -462,3 +467,18 @@ def test_what_a_caller_leaves_out_is_the_default_as_it_was_written() -> None:
     host = Host(Given())
     for _ in range(2):
         assert host.raw(operation("add", [])) == msgspec.msgpack.encode(1)
+
+
+def test_what_a_caller_leaves_out_is_the_last_and_has_a_default() -> None:
+    class Three:
+        @command
+        def add(self, one: int, two: int = 20, three: int = 300) -> int:
+            return one + two + three
+
+    host = Host(Three())
+    packed = [msgspec.msgpack.encode(each) for each in (1, 2, 3, 4)]
+    given = [host.raw(operation("add", packed[:count])) for count in (1, 2, 3)]
+    assert [msgspec.msgpack.decode(each) for each in given] == [321, 303, 6]
+    for count in (0, 4):
+        with pytest.raises(InvalidArgumentsError, match=f"was given {count}"):
+            host.raw(operation("add", packed[:count]))

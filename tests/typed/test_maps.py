@@ -74,3 +74,53 @@ def test_keys_may_not_come_or_go_while_they_are_iterated() -> None:
     for key in list(books):
         del books[key]
     assert len(books) == 0
+
+
+def test_an_index_is_of_the_state_that_is_open() -> None:
+    """A state that was fetched from others takes the place of this one's."""
+    other, host = Host(Shelf()), Host(Shelf())
+    other.call(Shelf.put, 3)
+    host.call(Shelf.put, 1)
+    assert host.ask(Shelf.numbers) == "[1]"
+    host.machine.install(other.machine.tree.freeze())
+    assert host.ask(Shelf.numbers) == "[3]"
+    assert host.call(Shelf.put, 2) == 2
+
+
+def test_what_goes_and_comes_back_in_a_command_that_fails_is_there_once() -> None:
+    """And what comes and goes is not: the index is put back from the end."""
+
+    class Twice:
+        def __init__(self) -> None:
+            self.books = Map(int, str)
+
+        @command
+        def put(self, number: int) -> None:
+            self.books[number] = "x"
+
+        @command
+        def fail(self) -> None:
+            list(self.books)
+            for number in (1, 2):
+                self.books.pop(number, None)
+                self.books[number] = "y"
+                self.books.pop(number)
+            raise ValueError("no")
+
+        @query
+        def numbers(self) -> list[int]:
+            return list(self.books)
+
+    host = Host(Twice())
+    host.call(Twice.put, 1)
+    with pytest.raises(ValueError, match=r"^no$"):
+        host.call(Twice.fail)
+    assert host.ask(Twice.numbers) == [1]
+
+
+def test_a_span_ends_before_its_stop() -> None:
+    books = Map(int, str)
+    books.update(dict.fromkeys(range(5), "x"))
+    assert list(books.span(1, 3)) == [1, 2]
+    assert [key for key, _ in books.range(1, 4, 2)] == [1, 2]
+    assert list(books.span(None, 0)) == []

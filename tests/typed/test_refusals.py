@@ -126,3 +126,12 @@ def test_a_long_one_is_shortened_and_arrives_as_what_it_was(filling: str) -> Non
     assert not hasattr(error, "_seen")
     many = travelled(ApplicationError(*range(1000)))
     assert (type(many), many.args) == (ApplicationError, ())
+
+
+def test_a_refusal_is_measured_in_bytes() -> None:
+    """The core cuts it there, in the middle of a letter, and then nobody can read it."""
+    said = str(refusal(ValueError("\u20ac" * 300)))
+    assert len(said.encode()) <= MAX_REFUSAL_BYTES
+    error = travelled(ValueError("\u20ac" * 300))
+    assert type(error) is ValueError
+    assert error.args[0].startswith("\u20ac" * 100)

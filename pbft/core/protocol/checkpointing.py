@@ -239,7 +239,6 @@ def adopt(state: ReplicaState, turn: Turn, stable: StableCheckpoint, snapshot: S
     own = _step(checkpoints, turn, stable.sequence, snapshot)
     turn.record(_folded(checkpoints, stable, [*steps, own], []))
     checkpoints.own = {own.sequence: own}
-    checkpoints.cast = {s: vote for s, vote in checkpoints.cast.items() if s > own.sequence}
     checkpoints.diverged = False
     if stable.sequence > checkpoints.stable.sequence:
         _move(state, turn, stable)

@@ -72,7 +72,6 @@ def _start(state: ReplicaState, turn: Turn, view: View, reason: str) -> None:
     views.view = view
     views.active = False
     views.accepted = None
-    views.awaited = state.requests.oldest()
     stable = state.checkpoints.stable
     prepared: dict[int, PreparedProof] = {
         sequence: slot.prepared

@@ -4,6 +4,7 @@ import pytest
 
 from pbft.core.effects import Effects, ViewChangeStarted
 from pbft.core.messages import Request, Signed, Status
+from pbft.core.protocol.performance import ECHOES
 from pbft.core.wire import batch_digest
 from tests.core.lab import CLIENTS, Lab, of_type
 
@@ -219,3 +220,21 @@ def test_a_primary_cannot_make_everybody_look_slow_by_telling_each_first_in_turn
     lab = Lab(checkpoint_interval=64, window=128)
     serve_with_echo(lab, range(1, 30), (0.8, 0.0, 0.0))
     assert finds_it_slow(lab)
+
+
+def test_an_echo_is_that_of_f_others_and_few_are_remembered() -> None:
+    """f liars that vote at once, or late, do not decide how quick a network is."""
+    lab = Lab(n=7)
+    pace = lab.replica._state.pace
+    batch = lab.batch(lab.request(1))
+    lab.feed(lab.proposal(0, 1, batch), peer=0)
+    lab.feed(lab.prepare(6, 0, 1, batch_digest(batch)), peer=6)
+    assert pace.echoes == []
+    lab.idle(0.05)
+    lab.feed(lab.prepare(5, 0, 1, batch_digest(batch)), peer=5)
+    assert pace.echoes == [50_000_000]
+    pace.echoes = [1] * ECHOES
+    body = lab.batch(lab.request(2))
+    lab.feed(lab.proposal(0, 2, body), peer=0)
+    lab.feed(*(lab.prepare(r, 0, 2, batch_digest(body)) for r in (5, 6)))
+    assert pace.echoes == [1] * (ECHOES - 1) + [0]

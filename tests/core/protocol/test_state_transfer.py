@@ -4,9 +4,16 @@ import pytest
 
 from pbft.core.effects import Forgotten, Installed, TransferStarted
 from pbft.core.errors import HaltError
-from pbft.core.messages import Checkpoint, Decision, Node, Nodes, Witness
+from pbft.core.ids import Instant
+from pbft.core.messages import Checkpoint, Decision, FetchNodes, Node, Nodes, Place, Witness
+from pbft.core.protocol import state_transfer
+from pbft.core.protocol.state_transfer import IN_FLIGHT
 from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, decode_record
 from pbft.core.service import State
+from pbft.core.state.transfer import Source, Transfer
+from pbft.core.turn import Turn
+from pbft.crypto.graft import Graft
+from pbft.crypto.trie import Snapshot, Trie, encode_node, node_digest
 from pbft.journal import Put, writes
 from tests.core.carry import asked, lying, transfer, truly
 from tests.core.lab import Lab
@@ -322,3 +329,31 @@ def test_who_gave_up_all_that_it_had_does_not_contradict_itself() -> None:
 
 def decision(lab: Lab, sequence: int) -> Decision:
     return lab.decision(0, sequence, lab.batch(lab.request(sequence)), (0, 1, 3))
+
+
+def test_what_a_peer_wants_is_remembered_up_to_a_bound() -> None:
+    """A peer that asks for more than its share of the interval has the rest refused."""
+    ahead = Lab(me=1, transfer_max_bytes=1)
+    ahead.settle_until(8)
+    root = ahead.replica._state.checkpoints.own[8].snapshot.digest
+    peer = ahead.replica._state.peers.by_id[2]
+    ahead.feed(FetchNodes((Place(b"", root),)), peer=2)
+    for number in range(20):
+        places = tuple(Place(bytes((number % 16, each)), bytes(32)) for each in range(16))
+        ahead.feed(FetchNodes(places), peer=2)
+    assert len(peer.wants_nodes) == 2 * IN_FLIGHT
+
+
+def test_a_source_is_asked_for_a_bounded_number_of_nodes_at_once() -> None:
+    running, source = Transfer(), Source(IN_FLIGHT)
+    state, turn = Lab(me=1).replica._state, Turn(Instant(0, 0), (0, 2, 3))
+    tree = Trie()
+    tree.put(b"k", b"v")
+    ((_, leaf),) = tree.leaves()
+    running.sources[2] = source
+    running.graft = Graft(node_digest(leaf), Snapshot(None), {})
+    state.transfer = running
+    answer = Nodes((Node(b"", node_digest(leaf), encode_node(leaf)),))
+    state_transfer.on_nodes(state, turn, 2, answer)
+    assert not running.graft.wanted
+    assert source.window == IN_FLIGHT

@@ -39,3 +39,10 @@ def test_a_withdrawn_vote_leaves_nothing_behind() -> None:
     assert list(found.votes[24]) == [1]
     found.withdraw(24, 1)
     assert 24 not in found.votes
+
+
+def test_what_was_given_up_is_remembered_until_a_stable_checkpoint_covers_it() -> None:
+    found = filled()
+    found.abandoned = {16: bytes(32), 24: bytes(32)}
+    found.drop_below(16, 8)
+    assert list(found.abandoned) == [24]

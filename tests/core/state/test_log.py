@@ -2,6 +2,7 @@
 
 from pbft.core.state.log import Log
 from pbft.core.verified import NULL_BODY, Body
+from pbft.core.wire import batch_digest
 from tests.core.lab import Lab
 
 
@@ -67,3 +68,30 @@ def test_what_an_earlier_new_view_proposed_out_of_reach_is_gone_in_the_next() ->
     log.slot(13)
     log.start_view(1, 12)
     assert sorted(log.slots) == [12]
+
+
+def test_a_body_stays_for_its_highest_slot_whichever_was_named_last() -> None:
+    log = Log()
+    log.keep_body(body(b"a"), 9)
+    log.keep_body(body(b"a"), 3)
+    log.truncate(8)
+    assert b"a" * 32 in log.bodies
+
+
+def test_a_new_view_asks_anew_for_what_the_last_one_waited_for() -> None:
+    """A batch that waits for its requests is not asked for, so it must not outlive their names."""
+    log = Log()
+    log.keep_body(Body(b"p" * 32, b"p", 1, (), ((0, b"r" * 32),)), 3)
+    log.missing[b"r" * 32] = True
+    log.start_view(1, 100)
+    assert (log.partial, log.missing) == ({}, {})
+
+
+def test_what_no_slot_waits_for_any_more_is_asked_of_nobody() -> None:
+    lab, log = Lab(), Log()
+    for sequence in (8, 9):
+        batch = lab.batch(lab.request(sequence))
+        log.slot(sequence).pre_prepare = lab.pre_prepare(0, sequence, batch)
+        log.missing[batch_digest(batch)] = False
+    log.truncate(8)
+    assert list(log.missing) == [batch_digest(batch)]

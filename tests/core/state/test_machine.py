@@ -1,5 +1,7 @@
 """A service writes its own part of the state, while it executes, and all of it or nothing."""
 
+import contextlib
+
 import pytest
 
 from pbft.core.errors import ServiceError
@@ -89,3 +91,14 @@ def test_a_service_that_cannot_open_leaves_the_tree_as_it_was() -> None:
     assert len(machine.tree) == 2
     machine.install(Snapshot(None))
     assert len(machine.tree) == 0
+
+
+@pytest.mark.parametrize("operation", [b"a=1", b"a=1 !"])
+def test_a_query_after_an_operation_may_still_write_nothing(operation: bytes) -> None:
+    machine = Machine(Writer())
+    with contextlib.suppress(ValueError):
+        machine.execute(operation, CONTEXT)
+    before = machine.tree.digest
+    with pytest.raises(ServiceError, match="execute alone"):
+        machine.query(b"b")
+    assert machine.tree.digest == before

@@ -1,6 +1,7 @@
 """Peers are replicas; a client under any name is none."""
 
-from pbft.core.state.peers import Peer, Peers
+from pbft.core.state.peers import MAX_VOTES, Peer, Peers, Votes
+from tests.core.lab import Lab
 
 
 def test_only_other_replicas_are_peers() -> None:
@@ -16,3 +17,15 @@ def test_what_one_peer_is_owed_is_not_owed_to_another() -> None:
     one.wants_nodes[b"", bytes(32)] = None
     assert not other.wants
     assert not other.wants_nodes
+
+
+def test_of_a_peers_votes_the_highest_are_kept_in_whatever_order_they_come() -> None:
+    lab, votes = Lab(), Votes()
+    said = [lab.prepare(2, 0, sequence, bytes(32)) for sequence in range(1, 2 * MAX_VOTES)]
+    for vote in (*said[::2], *said[1::2]):
+        votes.add(vote.message, vote.raw)
+    for sequence in (16, 8):
+        said_at = lab.checkpoint(2, sequence, bytes(32))
+        votes.add(said_at.message, said_at.raw)
+    highest = {vote.raw for vote in said[-MAX_VOTES:]}
+    assert set(votes.all()) == highest | {lab.checkpoint(2, 16, bytes(32)).raw}

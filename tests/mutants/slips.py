@@ -1,0 +1,698 @@
+"""Slips that stayed green once: one line each, of the kind that anybody makes -- a comparison by
+one, a check, a reset or a record left out, a bound forgotten -- and the test that notices now."""
+
+from tests.mutants.mutant import Mutant
+
+CHECKPOINTING = "tests/core/protocol/test_checkpointing.py"
+PERFORMANCE = "tests/core/protocol/test_performance.py"
+STATE_TRANSFER = "tests/core/protocol/test_state_transfer.py"
+CHECKPOINTS = "tests/core/state/test_checkpoints.py"
+LOG = "tests/core/state/test_log.py"
+MACHINE = "tests/core/state/test_machine.py"
+PEERS = "tests/core/state/test_peers.py"
+CLIENT_SESSION = "tests/core/test_client_session.py"
+FAST_READS = "tests/core/test_fast_reads.py"
+INGRESS = "tests/core/test_ingress.py"
+COOKIES = "tests/crypto/test_cookies.py"
+GRAFT = "tests/crypto/test_graft.py"
+LINKS = "tests/crypto/test_links.py"
+SESSIONS = "tests/crypto/test_sessions.py"
+TRIE = "tests/crypto/test_trie.py"
+RECEIPTS = "tests/test_receipts.py"
+SQLITE_STORE = "tests/test_sqlite_store.py"
+REASSEMBLY = "tests/transport/test_reassembly.py"
+LOST_DISK = "tests/traps/test_lost_disk.py"
+QUORUMS_AND_VOTES = "tests/traps/test_quorums_and_votes.py"
+STATE_AND_PERSISTENCE = "tests/traps/test_state_and_persistence.py"
+VIEW_CHANGE = "tests/traps/test_view_change.py"
+EVENTS = "tests/typed/test_events.py"
+HOSTING = "tests/typed/test_hosting.py"
+MAPS = "tests/typed/test_maps.py"
+REFUSALS = "tests/typed/test_refusals.py"
+
+
+def slip(trap: str, name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
+    """An entry; `tests` are node ids."""
+    return Mutant(f"{trap} {name}", trap, path, old, new, tests)
+
+
+STATE = (
+    slip(
+        "T20",
+        "partial kept over views",
+        "pbft/core/state/log.py",
+        "self.partial, self.missing = {}, {}",
+        "self.missing = {}",
+        f"{LOG}::test_a_new_view_asks_anew_for_what_the_last_one_waited_for",
+    ),
+    slip(
+        "FL7",
+        "missing never collected",
+        "pbft/core/state/log.py",
+        " if d in wanted}",
+        "}",
+        f"{LOG}::test_what_no_slot_waits_for_any_more_is_asked_of_nobody",
+    ),
+    slip(
+        "T20",
+        "body at lowered",
+        "pbft/core/state/log.py",
+        "self.body_at[body.digest] = max(sequence, self.body_at.get(body.digest, 0))",
+        "self.body_at[body.digest] = sequence",
+        f"{LOG}::test_a_body_stays_for_its_highest_slot_whichever_was_named_last",
+    ),
+    slip(
+        "FL5",
+        "abandoned never collected",
+        "pbft/core/state/checkpoints.py",
+        "self.abandoned = {s: root for s, root in self.abandoned.items() if s > sequence}",
+        "pass",
+        f"{CHECKPOINTS}::test_what_was_given_up_is_remembered_until_a_stable_checkpoint_covers_it",
+    ),
+    slip(
+        "T35",
+        "memory newview off by one",
+        "pbft/core/state/recovery.py",
+        "return vote.view <= self.view\n",
+        "return vote.view < self.view\n",
+        f"{LOST_DISK}::test_t35_the_new_view_that_we_are_in_is_no_forgotten_one",
+    ),
+    slip(
+        "T35",
+        "votes drop the highest",
+        "pbft/core/state/peers.py",
+        "del self.ordering[min(self.ordering)]",
+        "del self.ordering[max(self.ordering)]",
+        f"{PEERS}::test_of_a_peers_votes_the_highest_are_kept_in_whatever_order_they_come",
+    ),
+    slip(
+        "T30",
+        "query may write after execute",
+        "pbft/core/state/machine.py",
+        "            self._state.writable = False",
+        "            pass",
+        f"{MACHINE}::test_a_query_after_an_operation_may_still_write_nothing",
+    ),
+    slip(
+        "T15",
+        "certificate of left view equal",
+        "pbft/core/ingress.py",
+        "if proof.view >= message.view:",
+        "if proof.view > message.view:",
+        f"{INGRESS}::test_a_certificate_of_the_view_that_is_moved_to_is_refused",
+    ),
+    slip(
+        "T8",
+        "empty batch with time",
+        "pbft/core/ingress.py",
+        "if not 0 < len(batch.requests) <= self._config.batch_max_requests:",
+        "if len(batch.requests) > self._config.batch_max_requests:",
+        f"{INGRESS}::test_a_batch_is_judged_by_the_limits_of_the_cluster",
+    ),
+    slip(
+        "T18",
+        "view change proof of nothing",
+        "pbft/core/ingress.py",
+        "if message.low_watermark == 0 and message.checkpoint_proof:",
+        "if False:",
+        f"{INGRESS}::test_a_view_change_from_the_beginning_carries_no_proof",
+    ),
+    slip(
+        "FL5",
+        "batched request unbounded",
+        "pbft/core/ingress.py",
+        "        request = self.signed(raw, Request)\n"
+        "        return self._request(request.message, raw)",
+        "        return self.signed(raw, Request)",
+        f"{INGRESS}::test_a_batch_is_judged_by_the_limits_of_the_cluster",
+    ),
+    slip(
+        "T35",
+        "witness unverified",
+        "pbft/core/ingress.py",
+        "votes.append(self._authentic(vote, raw))",
+        "votes.append(Signed(vote, raw))",
+        f"{LOST_DISK}::test_t35_nobody_forges_a_vote_that_stops_a_replica",
+    ),
+    slip(
+        "T10",
+        "reference of any length",
+        "pbft/core/wire.py",
+        "return entry[1:] if entry[:1] == REFERENCE and len(entry) == 33 else None",
+        "return entry[1:] if entry[:1] == REFERENCE else None",
+        f"{INGRESS}::test_a_batch_names_a_large_request_by_a_whole_digest",
+    ),
+)
+
+PROTOCOL = (
+    slip(
+        "T35",
+        "witness again and again",
+        "pbft/core/protocol/admission.py",
+        "asked = not state.voting and peer not in state.recovery.answers",
+        "asked = not state.voting",
+        f"{LOST_DISK}::test_t35_what_a_replica_holds_of_ours_is_heard_once",
+    ),
+    slip(
+        "CP9",
+        "beyond keeps the lowest",
+        "pbft/core/protocol/checkpointing.py",
+        "beyond[:-BEYOND_PER_SENDER]",
+        "beyond[BEYOND_PER_SENDER:]",
+        f"{CHECKPOINTING}::test_of_votes_beyond_the_window_the_newest_are_kept",
+    ),
+    slip(
+        "T52",
+        "fold drops what later has",
+        "pbft/core/protocol/checkpointing.py",
+        "    for step in later:\n"
+        "        dropped.difference_update(digest for _, digest in step.placed)\n",
+        "",
+        f"{CHECKPOINTING}::test_a_leaf_that_a_later_snapshot_has_again_stays_on_the_disk",
+    ),
+    slip(
+        "T29",
+        "certify lowest first",
+        "pbft/core/protocol/checkpointing.py",
+        "for sequence in sorted(checkpoints.votes, reverse=True):",
+        "for sequence in sorted(checkpoints.votes):",
+        f"{CHECKPOINTING}::test_a_checkpoint_is_certified_though_an_earlier_one_is_known_to_be",
+    ),
+    slip(
+        "T35",
+        "cast while not voting",
+        "pbft/core/protocol/checkpointing.py",
+        "if checkpoints.diverged or not (state.voting or state.recovery.recovering):",
+        "if checkpoints.diverged:",
+        f"{CHECKPOINTING}::test_no_checkpoint_is_cast_before_the_replica_may_vote",
+    ),
+    slip(
+        "T35",
+        "view change not shown",
+        "pbft/core/protocol/witness.py",
+        "        yield view_change.signed.raw",
+        "        yield from ()",
+        f"{LOST_DISK}::test_t35_a_view_change_that_came_inside_a_new_view_is_shown_to_its_sender",
+    ),
+    slip(
+        "T55",
+        "full client floods retries",
+        "pbft/core/protocol/admission.py",
+        "if full and key not in state.requests.waiting and state.sessions.answer(key) is None:",
+        "if full and key not in state.requests.waiting:",
+        f"{STATE_AND_PERSISTENCE}::test_t55_a_client_whose_room_is_used_up_is_still_answered_about_what_executed",
+    ),
+    slip(
+        "T55",
+        "suspects while transferring",
+        "pbft/core/protocol/deadlines.py",
+        "    if views.active and state.transfer.target is not None:\n        return {}\n",
+        "",
+        f"{STATE_AND_PERSISTENCE}::test_nobody_is_suspected_while_a_transfer_runs",
+    ),
+    slip(
+        "T24",
+        "new view timer alone",
+        "pbft/core/protocol/deadlines.py",
+        "if views.moving(views.view) >= config.quorum:",
+        "if views.moving(views.view) >= config.weak_quorum:",
+        f"{VIEW_CHANGE}::test_t24_f_plus_1_that_move_start_no_timer",
+    ),
+    slip(
+        "T56",
+        "stale timer suspects again",
+        "pbft/core/protocol/deadlines.py",
+        '        case "request" | "due" | "recovering" | "nulls" | "apart" if not state.v'
+        "iews.active:\n"
+        "            pass  # another of them fired before, in this turn\n",
+        "",
+        f"{VIEW_CHANGE}::test_t56_timers_that_are_due_together_move_a_replica_by_one_view",
+    ),
+    slip(
+        "T55",
+        "installed still waits",
+        "pbft/core/protocol/execution.py",
+        "        if not sessions.eligible(key):\n            state.requests.drop(key)",
+        "        pass",
+        f"{STATE_AND_PERSISTENCE}::test_t55_what_a_transfer_covers_waits_no_more",
+    ),
+    slip(
+        "T48",
+        "agreed time repeats",
+        "pbft/core/protocol/execution.py",
+        "max(state.sessions.time + 1, body.time)",
+        "max(state.sessions.time, body.time)",
+        f"{STATE_AND_PERSISTENCE}::test_t48_agreed_time_rises_with_every_batch_and_with_no_null",
+    ),
+    slip(
+        "T25",
+        "null advances time",
+        "pbft/core/protocol/execution.py",
+        "    if body.requests:\n        state.sessions.time",
+        "    if True:\n        state.sessions.time",
+        f"{STATE_AND_PERSISTENCE}::test_t48_agreed_time_rises_with_every_batch_and_with_no_null",
+    ),
+    slip(
+        "FL7",
+        "attests unbounded",
+        "pbft/core/protocol/execution.py",
+        "if len(state.requests.attests) < ATTESTS_PER_TURN:",
+        "if True:",
+        f"{STATE_AND_PERSISTENCE}::test_t54_a_diverged_replica_signs_no_receipt_and_a_sound_one_a_bounded_number",
+    ),
+    slip(
+        "T54",
+        "diverged attests",
+        "pbft/core/protocol/execution.py",
+        "for key in sorted(wanted) if not state.checkpoints.diverged else ():",
+        "for key in sorted(wanted):",
+        f"{STATE_AND_PERSISTENCE}::test_t54_a_diverged_replica_signs_no_receipt_and_a_sound_one_a_bounded_number",
+    ),
+    slip(
+        "FL5",
+        "refusal of any length",
+        "pbft/core/protocol/execution.py",
+        "[:MAX_REFUSAL_BYTES]\n",
+        "\n",
+        f"{STATE_AND_PERSISTENCE}::test_a_refusal_is_cut_to_its_limit",
+    ),
+    slip(
+        "T25",
+        "entered at forgotten",
+        "pbft/core/protocol/view_change.py",
+        "    views.entered_at = state.sessions.time\n",
+        "",
+        f"{VIEW_CHANGE}::test_t25_what_executed_before_a_view_is_no_progress_in_it",
+    ),
+    slip(
+        "T25",
+        "progress without execution",
+        "pbft/core/protocol/view_change.py",
+        "executed = state.sessions.time > views.entered_at",
+        "executed = state.sessions.time >= views.entered_at",
+        f"{VIEW_CHANGE}::test_t25_what_executed_before_a_view_is_no_progress_in_it",
+    ),
+    slip(
+        "T37",
+        "start view forgets requests",
+        "pbft/core/protocol/view_change.py",
+        "    state.requests.start_view()\n",
+        "",
+        f"{VIEW_CHANGE}::test_a_request_that_a_view_lost_is_proposed_in_the_next",
+    ),
+    slip(
+        "T20",
+        "o body not kept longer",
+        "pbft/core/protocol/view_change.py",
+        "        state.log.keep_body(body, sequence)\n",
+        "        pass\n",
+        f"{VIEW_CHANGE}::test_t20_the_body_of_a_slot_in_o_stays_though_it_was_kept_for_another",
+    ),
+    slip(
+        "T23",
+        "pending later view change replaced",
+        "pbft/core/protocol/view_change.py",
+        "if known is None or known.signed.message.view < views.view:",
+        "if True:",
+        f"{VIEW_CHANGE}::test_t23_a_new_view_takes_nobody_back_who_has_said_more",
+    ),
+    slip(
+        "T21",
+        "next sequence after choice alone",
+        "pbft/core/protocol/view_change.py",
+        "max(choice.highest, state.log.low_watermark) + 1",
+        "choice.highest + 1",
+        f"{VIEW_CHANGE}::test_t21_a_new_primary_goes_on_above_a_watermark_that_has_moved_meanwhile",
+    ),
+    slip(
+        "ST3",
+        "transfer window zero",
+        "pbft/core/protocol/state_transfer.py",
+        "source.window = max(1, source.window // 2)",
+        "source.window = source.window // 2",
+        f"{STATE_AND_PERSISTENCE}::test_sources_that_were_silent_for_long_are_asked_again",
+    ),
+    slip(
+        "T3",
+        "equivocation of settled unseen",
+        "pbft/core/protocol/admission.py",
+        "return _old(settled and agrees)",
+        "return _old(settled)",
+        f"{QUORUMS_AND_VOTES}::test_t3_a_late_vote_for_another_digest_convicts_its_signer_too",
+    ),
+    slip(
+        "T54",
+        "adopt forgets abandoned",
+        "pbft/core/protocol/checkpointing.py",
+        "    checkpoints.abandoned = {s.sequence: s.root for s in steps} | checkpoints.abandoned\n",
+        "",
+        f"{STATE_AND_PERSISTENCE}::test_t54_who_repairs_itself_casts_no_other_vote_for_what_it_voted_for",
+    ),
+    slip(
+        "T54",
+        "adopt newer abandoned wins",
+        "pbft/core/protocol/checkpointing.py",
+        "{s.sequence: s.root for s in steps} | checkpoints.abandoned",
+        "checkpoints.abandoned | {s.sequence: s.root for s in steps}",
+        f"{CHECKPOINTING}::test_the_first_vote_for_a_number_is_the_one_that_is_remembered",
+    ),
+    slip(
+        "T34",
+        "stale read waits for acknowledged",
+        "pbft/core/protocol/execution.py",
+        "if state.executed < state.acknowledged and not read.stale:",
+        "if state.executed < state.acknowledged:",
+        f"{FAST_READS}::test_t34_a_restarted_replica_may_answer_a_stale_read_from_an_older_state",
+    ),
+    slip(
+        "FL5",
+        "fetches unbounded",
+        "pbft/core/protocol/state_transfer.py",
+        "if len(known.wants_nodes) < 2 * IN_FLIGHT:",
+        "if True:",
+        f"{STATE_TRANSFER}::test_what_a_peer_wants_is_remembered_up_to_a_bound",
+    ),
+    slip(
+        "FL7",
+        "transfer window unbounded",
+        "pbft/core/protocol/state_transfer.py",
+        "min(source.window + 1, IN_FLIGHT)",
+        "source.window + 1",
+        f"{STATE_TRANSFER}::test_a_source_is_asked_for_a_bounded_number_of_nodes_at_once",
+    ),
+    slip(
+        "T35",
+        "decisions not shown",
+        "pbft/core/protocol/witness.py",
+        "        yield from (slot.decision.pre_prepare.raw, *slot.decision.commits)",
+        "        yield slot.decision.pre_prepare.raw",
+        f"{LOST_DISK}::test_t35_the_commits_of_a_decision_are_shown_to_those_who_cast_them",
+    ),
+    slip(
+        "T37",
+        "echo of one liar",
+        "pbft/core/protocol/performance.py",
+        ">= state.config.f:\n            pace.echoes",
+        ">= 1:\n            pace.echoes",
+        f"{PERFORMANCE}::test_an_echo_is_that_of_f_others_and_few_are_remembered",
+    ),
+    slip(
+        "FL5",
+        "echoes unbounded",
+        "pbft/core/protocol/performance.py",
+        "[*pace.echoes[1 - ECHOES :], now - at]",
+        "[*pace.echoes, now - at]",
+        f"{PERFORMANCE}::test_an_echo_is_that_of_f_others_and_few_are_remembered",
+    ),
+    slip(
+        "T24",
+        "view change not resent to inactive",
+        "pbft/core/protocol/retransmission.py",
+        "status.view < views.view or (status.view == views.view and not status.active)",
+        "status.view < views.view",
+        f"{VIEW_CHANGE}::test_t24_who_is_in_the_same_view_change_is_given_what_it_may_have_missed",
+    ),
+)
+
+CLIENTS = (
+    slip(
+        "T32",
+        "client whole of changed mind",
+        "pbft/client_session.py",
+        "            each.whole.pop(reply.replica, None)",
+        "            pass",
+        f"{CLIENT_SESSION}::test_results_that_a_replica_has_taken_back_are_not_delivered",
+    ),
+    slip(
+        "FL5",
+        "client answered unbounded",
+        "pbft/client_session.py",
+        "            del self._answered[next(iter(self._answered))]",
+        "            pass",
+        f"{CLIENT_SESSION}::test_only_so_many_answered_requests_are_remembered_as_replicas_remember",
+    ),
+    slip(
+        "FL7",
+        "reads in flight unbounded",
+        "pbft/client_reads.py",
+        "return len(self.outstanding) < READS_IN_FLIGHT",
+        "return True",
+        f"{FAST_READS}::test_few_reads_are_under_way_and_the_others_travel_together",
+    ),
+    slip(
+        "FL5",
+        "receipt second statement",
+        "pbft/receipts.py",
+        " or said.replica in found.replicas:",
+        ":",
+        f"{RECEIPTS}::test_of_each_replica_one_statement_is_kept_and_none_when_the_receipt_is_made",
+    ),
+    slip(
+        "FL5",
+        "receipt wanted stays",
+        "pbft/receipts.py",
+        "            del self._wanted[message.timestamp]\n",
+        "            pass\n",
+        f"{RECEIPTS}::test_of_each_replica_one_statement_is_kept_and_none_when_the_receipt_is_made",
+    ),
+    slip(
+        "T52",
+        "put then drop kept",
+        "pbft/sqlite_store.py",
+        "            puts.pop(write.first, None)",
+        "            pass",
+        f"{SQLITE_STORE}::test_what_is_set_and_removed_in_one_group_is_not_there",
+    ),
+    slip(
+        "T34",
+        "write on after failure",
+        "pbft/sqlite_store.py",
+        "        if self._failure is None:\n            try:",
+        "        if True:\n            try:",
+        f"{SQLITE_STORE}::test_t34_what_waits_behind_a_failed_write_is_not_written_either",
+    ),
+    slip(
+        "T34",
+        "fork closes",
+        "pbft/sqlite_store.py",
+        "        if os.getpid() != self._process:\n            return\n",
+        "",
+        f"{SQLITE_STORE}::test_a_forked_child_leaves_the_store_to_its_parent",
+    ),
+)
+
+WORLD = (
+    slip(
+        "AU10",
+        "links address of old session",
+        "crypto/links.py",
+        "if newest and session is link.current:",
+        "if newest:",
+        f"{LINKS}::test_an_address_is_not_taken_from_a_session_that_another_has_followed",
+    ),
+    slip(
+        "T50",
+        "links retry unbounded",
+        "crypto/links.py",
+        "return min(2 * delay, self._limits.retry_max_ns)",
+        "return 2 * delay",
+        f"{LINKS}::test_attempts_become_rarer_up_to_a_bound",
+    ),
+    slip(
+        "FL7",
+        "links unheard kept",
+        "crypto/links.py",
+        "        link = self._links[session.peer]\n        link.unheard_since = None\n",
+        "        link = self._links[session.peer]\n",
+        f"{LINKS}::test_a_link_that_hears_its_peer_stays_as_it_is",
+    ),
+    slip(
+        "T50",
+        "links index taken",
+        "crypto/links.py",
+        "if index and index not in self._sessions and self._handshaking(index) is None:",
+        "if index:",
+        f"{LINKS}::test_a_session_and_a_handshake_never_share_an_index",
+    ),
+    slip(
+        "FL5",
+        "session window shift",
+        "crypto/sessions.py",
+        "(self._seen << -behind | 1) & _MASK if -behind < WINDOW else 1",
+        "(self._seen << -behind | 1) & _MASK",
+        f"{SESSIONS}::test_a_peer_that_leaps_ahead_in_its_counter_costs_nothing",
+    ),
+    slip(
+        "FL7",
+        "cookies of before forgotten",
+        "crypto/cookies.py",
+        "(self._random(32), self._secrets[0])",
+        "(self._random(32), self._random(32))",
+        COOKIES,
+    ),
+    slip(
+        "FL7",
+        "cookie without port",
+        "crypto/cookies.py",
+        'f"{address[0]}|{address[1]}"',
+        'f"{address[0]}"',
+        f"{COOKIES}::test_a_cookie_is_good_at_its_own_host_and_port_alone",
+    ),
+    slip(
+        "T30",
+        "trie gathered unsorted",
+        "crypto/trie.py",
+        "if old is None or gathered:",
+        "if old is None:",
+        f"{TRIE}::test_entries_that_come_together_again_are_in_the_order_of_their_keys",
+    ),
+    slip(
+        "T41",
+        "trie branch below the deepest",
+        "crypto/trie.py",
+        " and len(path) < DEPTH:",
+        ":",
+        f"{TRIE}::test_no_branch_lies_as_deep_as_a_whole_path",
+    ),
+    slip(
+        "T30",
+        "graft counts nothing",
+        "crypto/graft.py",
+        "count = sum(child.count for child in present)",
+        "count = len(present)",
+        f"{GRAFT}::test_a_grown_map_goes_on_like_the_one_that_it_was_read_from",
+    ),
+    slip(
+        "T39",
+        "reassembly other kind",
+        "pbft/transport/reassembly.py",
+        "(partial.count, partial.kind) != (fragment.parts, fragment.kind)",
+        "partial.count != fragment.parts",
+        f"{REASSEMBLY}::test_a_fragment_of_another_kind_does_not_join",
+    ),
+    slip(
+        "T39",
+        "reassembly duplicates count",
+        "pbft/transport/reassembly.py",
+        "if fragment.part not in partial.parts:",
+        "if True:",
+        f"{REASSEMBLY}::test_a_copy_of_a_fragment_costs_nothing",
+    ),
+    slip(
+        "FL7",
+        "reassembly one question too many",
+        "pbft/transport/reassembly.py",
+        "if self.asks >= ASKS or (",
+        "if self.asks > ASKS or (",
+        f"{REASSEMBLY}::test_the_gaps_of_one_message_are_asked_for_a_bounded_number_of_times",
+    ),
+)
+
+TYPED = (
+    slip(
+        "T43",
+        "refusal measured in letters",
+        "pbft/typed/refusals.py",
+        'if len(text.encode("utf-8", "replace")) <= MAX_REFUSAL_BYTES:',
+        "if len(text) <= MAX_REFUSAL_BYTES:",
+        f"{REFUSALS}::test_a_refusal_is_measured_in_bytes",
+    ),
+    slip(
+        "FL5",
+        "full state refuses all",
+        "pbft/typed/hosting.py",
+        "> max(before, MAX_STATE_BYTES):",
+        "> MAX_STATE_BYTES:",
+        f"{HOSTING}::test_a_full_state_takes_nothing_more_and_gives_back",
+    ),
+    slip(
+        "T43",
+        "defaults from the left",
+        "pbft/typed/methods.py",
+        "self.defaults[len(self.defaults) - missing :]",
+        "self.defaults[:missing]",
+        f"{HOSTING}::test_what_a_caller_leaves_out_is_the_last_and_has_a_default",
+    ),
+    slip(
+        "T43",
+        "too few arguments",
+        "pbft/typed/methods.py",
+        "if not 0 <= missing <= len(self.defaults):",
+        "if not 0 <= missing:",
+        f"{HOSTING}::test_what_a_caller_leaves_out_is_the_last_and_has_a_default",
+    ),
+    slip(
+        "T43",
+        "map undo in order",
+        "pbft/typed/maps.py",
+        "for key, added in reversed(self._undo):",
+        "for key, added in self._undo:",
+        f"{MAPS}::test_what_goes_and_comes_back_in_a_command_that_fails_is_there_once",
+    ),
+    slip(
+        "T30",
+        "map index of before",
+        "pbft/typed/maps.py",
+        "        self._state = state\n        self._sorted = None\n",
+        "        self._state = state\n",
+        f"{MAPS}::test_an_index_is_of_the_state_that_is_open",
+    ),
+    slip(
+        "T43",
+        "map range includes stop",
+        "pbft/typed/maps.py",
+        "inclusive=(True, False)",
+        "inclusive=(True, True)",
+        f"{MAPS}::test_a_span_ends_before_its_stop",
+    ),
+    slip(
+        "FL5",
+        "events one fewer",
+        "pbft/typed/events.py",
+        "while following - first > MAX_EVENTS or",
+        "while following - first >= MAX_EVENTS or",
+        f"{EVENTS}::test_so_many_events_are_kept_and_the_oldest_go",
+    ),
+    slip(
+        "FL5",
+        "events bytes unbounded",
+        "pbft/typed/events.py",
+        " or size > MAX_BYTES:",
+        ":",
+        f"{EVENTS}::test_events_are_kept_up_to_so_many_bytes_and_one_is_bounded",
+    ),
+    slip(
+        "FL7",
+        "event page unbounded",
+        "pbft/typed/events.py",
+        "if len(events) >= most or size > PAGE_BYTES:",
+        "if len(events) >= most:",
+        f"{EVENTS}::test_events_are_kept_up_to_so_many_bytes_and_one_is_bounded",
+    ),
+    slip(
+        "FL5",
+        "event any size",
+        "pbft/typed/events.py",
+        "if len(data) > MAX_EVENT_BYTES:",
+        "if False:",
+        f"{EVENTS}::test_events_are_kept_up_to_so_many_bytes_and_one_is_bounded",
+    ),
+    slip(
+        "T43",
+        "events before includes",
+        "pbft/typed/events.py",
+        "if event.sequence < sequence:",
+        "if event.sequence <= sequence:",
+        f"{EVENTS}::test_events_are_taken_up_at_a_sequence_number",
+    ),
+    slip(
+        "T43",
+        "lost events off by one",
+        "pbft/typed/listening.py",
+        "return after + 1 < page.first",
+        "return after < page.first",
+        f"{EVENTS}::test_the_next_event_is_not_lost_where_it_is_the_first_that_is_kept",
+    ),
+)
+
+SLIPS = (*STATE, *PROTOCOL, *CLIENTS, *WORLD, *TYPED)
