@@ -85,7 +85,7 @@ def test_each_view_that_gave_nothing_doubles_the_wait(
 @pytest.mark.parametrize("passed_on", [True, False])
 def test_nobody_blames_a_primary_for_what_it_was_not_told(lab: Lab, passed_on: bool) -> None:
     watched = Watched(Suspicion(), lab)
-    watched.state.views.awaited = ("alice", 1)
+    lab.feed(lab.request(1))
     if passed_on:
         watched.oracle.posted(0, 1, SimpleNamespace(to=(0,), message=lab.request(1).message), [0])
     assert bool(watched.turn(ViewChangeStarted(1, TIMED_OUT))) == (not passed_on)

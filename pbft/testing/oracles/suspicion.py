@@ -73,7 +73,7 @@ class Suspicion(Observer):
             due = wait.since + _doubled(state, wait.failed)
             if now < due:
                 self.complain(f"{who}, {due - now} ns too early")
-        told = (state.me, wait.view % state.config.n, *(state.views.awaited or ()))
+        told = (state.me, wait.view % state.config.n, *(state.requests.oldest() or ()))
         if reason == TIMED_OUT and told[1] != state.me and told not in self._told:
             self.complain(f"{who}, for a request that it has not passed on")
         wait.view, wait.since, wait.failed = view, now, wait.failed + 1
