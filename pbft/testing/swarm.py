@@ -23,6 +23,7 @@ from pbft.testing.failpoints import POINTS, Stop
 from pbft.testing.losses import Loss
 from pbft.testing.malice import malice
 from pbft.testing.plan import Crash, Damage, Partition, Plan, explicit
+from pbft.testing.plan_limits import MAX_NS
 from pbft.testing.scripts import Script
 from pbft.testing.subjects import subject
 
@@ -35,7 +36,8 @@ CLASSES = (
 )
 """Of faults, and of ways to use the cluster, that are there or not."""
 OFTEN = {"traitors": 0.8, "disks": 0.25, "crashes": 0.4, "pacing": 0.05, "core": 0.2}
-NEVER_NS = 10**6 * SECOND
+NEVER_NS = MAX_NS
+"""Longer than any run, and still what a plan file may say."""
 PACED_CALLS = 24
 """Of each client: enough for a debt of four timeouts, in calls of half of one."""
 FOUND_OUT = ("slow-40%", "slow-60%", "slow-90%", "starve-one")

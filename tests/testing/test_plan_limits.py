@@ -85,6 +85,6 @@ def test_there_was_no_format_before_the_first(number: int) -> None:
 
 def test_what_this_project_draws_is_within() -> None:
     plans = [draw(seed, replicas) for seed in range(40) for replicas in (4, 7)]
-    plans += [swarm(seed) for seed in range(60)]
+    plans += [swarm(seed) for seed in range(300)]
     plans += [twins(index) for index in range(20)]
     assert {fault(plan) for plan in plans} == {None}
