@@ -229,6 +229,14 @@ PROTOCOL = (
         f"{VIEW_CHANGE}::test_t56_timers_that_are_due_together_move_a_replica_by_one_view",
     ),
     slip(
+        "T27",
+        "together forgets all",
+        "pbft/core/protocol/deadlines.py",
+        "max(doublings - 1, 0)",
+        "0",
+        f"{VIEW_CHANGE}::test_t25_one_peace_is_forgiven_one_doubling_and_no_more",
+    ),
+    slip(
         "T55",
         "installed still waits",
         "pbft/core/protocol/execution.py",
@@ -357,6 +365,14 @@ PROTOCOL = (
         f"{CHECKPOINTING}::test_the_first_vote_for_a_number_is_the_one_that_is_remembered",
     ),
     slip(
+        "T52",
+        "adopt keeps lost",
+        "pbft/core/protocol/checkpointing.py",
+        "        checkpoints.lost, checkpoints.lost_until = (), 0\n",
+        "",
+        f"{STATE_TRANSFER}::test_a_second_repair_in_one_life_drops_nothing_of_the_first",
+    ),
+    slip(
         "T34",
         "stale read waits for acknowledged",
         "pbft/core/protocol/execution.py",
@@ -379,6 +395,14 @@ PROTOCOL = (
         "min(source.window + 1, IN_FLIGHT)",
         "source.window + 1",
         f"{STATE_TRANSFER}::test_a_source_is_asked_for_a_bounded_number_of_nodes_at_once",
+    ),
+    slip(
+        "FL10",
+        "gone answered without bound",
+        "pbft/core/protocol/state_transfer.py",
+        "            peer.served += sum(map(len, state.checkpoints.stable.proof))\n",
+        "",
+        f"{STATE_TRANSFER}::test_what_is_said_of_nodes_that_are_gone_is_bounded_like_the_nodes",
     ),
     slip(
         "T35",
@@ -598,6 +622,14 @@ TYPED = (
         f"{REFUSALS}::test_a_refusal_is_measured_in_bytes",
     ),
     slip(
+        "T43",
+        "restored class of any module",
+        "pbft/typed/refusals.py",
+        "    defined.sort(key=lambda each: each.__module__ != module)\n",
+        "",
+        f"{REFUSALS}::test_of_errors_of_one_name_the_one_of_the_services_module_arrives",
+    ),
+    slip(
         "FL5",
         "full state refuses all",
         "pbft/typed/hosting.py",
@@ -636,6 +668,14 @@ TYPED = (
         "        self._state = state\n        self._sorted = None\n",
         "        self._state = state\n",
         f"{MAPS}::test_an_index_is_of_the_state_that_is_open",
+    ),
+    slip(
+        "T43",
+        "map undo of before",
+        "pbft/typed/maps.py",
+        "        self._sorted = None\n        self._undo.clear()\n\n    def flush",
+        "        self._sorted = None\n\n    def flush",
+        f"{MAPS}::test_what_happened_before_it_was_hosted_is_not_undone",
     ),
     slip(
         "T43",

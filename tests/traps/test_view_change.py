@@ -354,6 +354,23 @@ def test_t25_how_late_the_lonely_are_joined_falls_again_in_peace() -> None:
     assert started(lab.idle(8.1)) == [2]
 
 
+@pytest.mark.scenario("T25", "T27")
+def test_t25_one_peace_is_forgiven_one_doubling_and_no_more() -> None:
+    """Else whoever lies would have the primary replaced as often as if it had never lied."""
+    lab = Lab(me=1)
+    lab.feed(lab.view_change(3, 1))
+    assert started(lab.idle(8.1)) == [1]
+    assert entered(lab.feed(lab.view_change(2, 1))) == [1]
+    lab.feed(lab.view_change(3, 2))
+    assert started(lab.idle(16.1)) == [2]
+    changes = [lab.view_change(by, 2) for by in (0, 2, 3)]
+    assert entered(lab.feed(lab.new_view(2, changes, {}), peer=2)) == [2]
+    lab.idle(32.1)
+    lab.feed(lab.view_change(3, 3))
+    assert started(lab.idle(15.9)) == []
+    assert started(lab.idle(0.2)) == [3]
+
+
 @pytest.mark.scenario("T25")
 def test_t25_a_restart_in_a_late_view_begins_with_the_timeout_itself() -> None:
     lab = Lab(me=3)

@@ -87,6 +87,18 @@ def test_an_index_is_of_the_state_that_is_open() -> None:
     assert host.call(Shelf.put, 2) == 2
 
 
+def test_what_happened_before_it_was_hosted_is_not_undone() -> None:
+    """As by who tried the service alone. The first command that fails takes back its own."""
+    shelf = Shelf()
+    shelf.put(1)
+    shelf.put(11)  # which removes 1
+    host = Host(shelf)
+    assert host.ask(Shelf.numbers) == "[]"
+    with pytest.raises(ValueError, match=r"^full$"):
+        host.call(Shelf.put, 2, True)
+    assert host.ask(Shelf.numbers) == "[]"
+
+
 def test_what_goes_and_comes_back_in_a_command_that_fails_is_there_once() -> None:
     """And what comes and goes is not: the index is put back from the end."""
 

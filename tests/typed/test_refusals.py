@@ -74,6 +74,16 @@ def test_one_that_both_ends_know_arrives_as_what_the_service_defines() -> None:
     assert isinstance(error, RejectedError)
 
 
+def test_of_errors_of_one_name_the_one_of_the_services_module_arrives() -> None:
+    """Whichever of them was defined first."""
+    kinds = {
+        module: type("TakenError", (ApplicationError,), {"__module__": module})
+        for module in ("shop", "bank", "library")
+    }
+    for module, kind in kinds.items():
+        assert type(restored(RejectedError('TakenError: ["a seat"]'), module)) is kind
+
+
 @pytest.mark.parametrize(
     "kind", [InvalidArgumentsError, ServiceError, UnknownCommandError, NotPermittedError]
 )

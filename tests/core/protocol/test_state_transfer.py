@@ -2,10 +2,19 @@
 
 import pytest
 
-from pbft.core.effects import Forgotten, Installed, TransferStarted
+from pbft.core.effects import Diverged, Forgotten, Installed, TransferStarted
 from pbft.core.errors import HaltError
 from pbft.core.ids import Instant
-from pbft.core.messages import Checkpoint, Decision, FetchNodes, Node, Nodes, Place, Witness
+from pbft.core.messages import (
+    Checkpoint,
+    Decision,
+    FetchNodes,
+    Node,
+    Nodes,
+    Place,
+    StableProof,
+    Witness,
+)
 from pbft.core.protocol import state_transfer
 from pbft.core.protocol.state_transfer import IN_FLIGHT
 from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, decode_record
@@ -16,7 +25,7 @@ from pbft.crypto.graft import Graft
 from pbft.crypto.trie import Snapshot, Trie, encode_node, node_digest
 from pbft.journal import Put, writes
 from tests.core.carry import asked, lying, transfer, truly
-from tests.core.lab import Lab
+from tests.core.lab import Lab, of_type
 
 
 def filled(me: int, operations: int = 2_000) -> Lab:
@@ -207,6 +216,28 @@ def test_a_disk_that_rotted_is_good_again_after_a_repair_to_a_later_checkpoint()
     assert rotten.replica.status().state_digest == ahead.replica.status().state_digest
 
 
+@pytest.mark.scenario("T52")
+def test_a_second_repair_in_one_life_drops_nothing_of_the_first() -> None:
+    """What the disk had lost at the start was made good once: it is no reason to drop later what
+    has not changed since."""
+    ahead, rotten = filled(1, 80), filled(2, 80)
+    rotten.records = damage(stored(rotten.records), 0)
+    rotten.restart()
+    assert any(isinstance(each, Installed) for each in transfer(ahead, rotten))
+    decisions = [decision(ahead, sequence) for sequence in range(9, 17)]
+    ahead.feed(*decisions, peer=3)
+    make_stable(ahead)
+    rotten.service.noise = b"!"
+    rotten.feed(*decisions, peer=1)
+    events = transfer(ahead, rotten)
+    assert [type(each) for each in events].count(Diverged) == 1
+    assert any(isinstance(each, Installed) and each.sequence == 16 for each in events)
+    assert rotten.replica.status().state_digest == ahead.replica.status().state_digest
+    rotten.restart()
+    assert rotten.replica.status().executed == 16
+    assert rotten.replica.status().state_digest == ahead.replica.status().state_digest
+
+
 def test_a_state_that_rotted_before_any_stable_checkpoint_is_executed_anew() -> None:
     ahead, rotten = Lab(me=1), Lab(me=2)
     for sequence in range(1, 9):
@@ -239,6 +270,21 @@ def test_what_a_source_gives_in_an_interval_is_bounded() -> None:
     transfer(ahead, behind, weigh, rounds=4)
     assert 0 < sum(given) < 4 * 2 * 2_000
     assert behind.replica.status().transferring
+
+
+@pytest.mark.scenario("FL10")
+def test_what_is_said_of_nodes_that_are_gone_is_bounded_like_the_nodes() -> None:
+    """A proof is many times as long as the question: a peer gets few of them, and then none until
+    the next interval."""
+    ahead = Lab(me=1, transfer_max_bytes=1_000)
+    ahead.settle_until(8)
+    make_stable(ahead)
+    gone = FetchNodes((Place(b"", bytes(32)),))
+    for _ in range(2):
+        turns = [ahead.idle(0.1), *(ahead.feed(gone) for _ in range(20))]
+        proofs = [each for turn in turns for each in of_type(turn, StableProof)]
+        said = [sum(map(len, each.checkpoints)) for each in proofs if isinstance(each, StableProof)]
+        assert 0 < sum(said[:-1]) < 1_000 <= sum(said)
 
 
 def test_a_liar_is_not_asked_for_a_later_target_either() -> None:
