@@ -36,7 +36,7 @@ demo: $(READY)  ## four replicas over UDP, one of them Byzantine (ARGS="--byzant
 	$(BIN)/pbft demo $(ARGS)
 
 test: $(READY)  ## all tests; those that time real processes one after another
-	$(BIN)/python -m pytest -n 3 -m "not cluster and not system"
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not cluster and not system"
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m cluster $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest -m cluster $(ALONE)
 

@@ -80,7 +80,7 @@ def test_a_run_that_ends_its_process_is_kept_too(
     """And what cannot be interrupted is ended with it."""
     monkeypatch.setattr("pbft.testing.checking.SHRINK_SECONDS", 1.0)
     monkeypatch.setattr("pbft.testing.replaying.HURRY_SECONDS", 0.5)
-    found = check(f"{SERVICES}:{name}", seeds=2, directory=tmp_path, limit=LIMIT)
+    found = check(f"{SERVICES}:{name}", seeds=1, directory=tmp_path, limit=LIMIT)
     (one,) = [each for each in found.findings if each.file is not None]
     assert one.oracle == PROCESS
     again = replay(load(Path(one.file or "")), seconds=LIMIT)
