@@ -1,6 +1,7 @@
 """Services with the bugs that users write, one each; `pbft check` has to find them all."""
 
 import contextlib
+import ctypes
 import itertools
 import os
 import random
@@ -246,10 +247,13 @@ class EndlessInvariant(Counter):
 
 
 class EndlessInC(Counter):
-    """No signal is looked at."""
+    """No signal is looked at: a lock that is held already, or, where that is no lock, a sum."""
 
     @command
     def add(self, amount: int) -> int:
+        library, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+        library.pthread_mutex_lock(lock)
+        library.pthread_mutex_lock(lock)
         return sum(itertools.repeat(1, 10**14))
 
 
