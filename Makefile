@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SOURCES := pbft crypto tests examples docs
-ALONE := tests/cluster tests/stress
+ALONE := $(addprefix tests/cluster/test_,attacks.py disk_faults.py durable.py scenarios.py) tests/stress
 ARGS :=
 
 .DEFAULT_GOAL := help
