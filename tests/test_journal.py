@@ -1,7 +1,7 @@
 """The journal keeps exactly what a restart needs: the same replica comes back from it."""
 
 from pbft.core.ids import Instant
-from pbft.core.records import AnyRecord, Leaf, Settled, Snapshotted, Stabilised
+from pbft.core.records import Accepted, AnyRecord, Leaf, Settled, Snapshotted, Stabilised
 from pbft.core.replica import Replica
 from pbft.core.service import Context
 from pbft.journal import Drop, Put, read, writes
@@ -107,3 +107,14 @@ def test_a_leaf_that_comes_back_is_not_let_go() -> None:
     lab.feed(*(lab.checkpoint(by, 16, root) for by in (0, 2)))
     status = start(lab, read(keep(lab.records).items()), lab.instant).status()
     assert (status.low_watermark, status.executed) == (16, 24)
+
+
+def test_of_one_number_what_was_accepted_in_each_view_stays() -> None:
+    """Another replica's certificate may choose the body of an earlier view (T20)."""
+    lab = Lab()
+    accepted = []
+    for view in (0, 1):
+        batch = lab.batch(lab.request(view + 1))
+        accepted.append(Accepted(lab.pre_prepare(view, 3, batch).raw, batch))
+    keys = [each.key for record in accepted for each in writes(record) if isinstance(each, Put)]
+    assert len(set(keys)) == 2

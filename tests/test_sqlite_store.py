@@ -348,3 +348,9 @@ def test_a_forked_child_leaves_the_store_to_its_parent(tmp_path: Path) -> None:
         store._process = os.getpid()
         asyncio.run(appended(store, Began()))
         assert store.load() == [Began()]
+
+
+def test_nothing_waits_for_the_disk_once_all_is_durable(tmp_path: Path) -> None:
+    with opened(tmp_path / "r.db") as store:
+        asyncio.run(appended(store, Began(), snapshot(8)))
+        assert store.unsynced_bytes == 0

@@ -18,6 +18,7 @@ GRAFT = "tests/crypto/test_graft.py"
 LINKS = "tests/crypto/test_links.py"
 SESSIONS = "tests/crypto/test_sessions.py"
 TRIE = "tests/crypto/test_trie.py"
+JOURNAL = "tests/test_journal.py"
 RECEIPTS = "tests/test_receipts.py"
 SQLITE_STORE = "tests/test_sqlite_store.py"
 REASSEMBLY = "tests/transport/test_reassembly.py"
@@ -494,6 +495,22 @@ CLIENTS = (
         "        if self._failure is None:\n            try:",
         "        if True:\n            try:",
         f"{SQLITE_STORE}::test_t34_what_waits_behind_a_failed_write_is_not_written_either",
+    ),
+    slip(
+        "T20",
+        "journal accepted per number",
+        "pbft/journal.py",
+        '            return b"5" + _number(at) + _number(view)',
+        '            return b"5" + _number(at)',
+        f"{JOURNAL}::test_of_one_number_what_was_accepted_in_each_view_stays",
+    ),
+    slip(
+        "FL5",
+        "unsynced never less",
+        "pbft/sqlite_store.py",
+        "            self.unsynced_bytes -= size\n",
+        "",
+        f"{SQLITE_STORE}::test_nothing_waits_for_the_disk_once_all_is_durable",
     ),
     slip(
         "T34",
