@@ -220,6 +220,15 @@ PROTOCOL = (
         f"{VIEW_CHANGE}::test_t24_f_plus_1_that_move_start_no_timer",
     ),
     slip(
+        "T35",
+        "a view change of a forgotten life is forgotten again",
+        "pbft/core/state/recovery.py",
+        "                for each in message.view_changes:  # ours may be of a forgotten life\n"
+        "                    _view_change(memory, each, me)\n",
+        "",
+        "tests/traps/test_lost_disk.py::test_t35_a_view_change_of_a_forgotten_life_is_on_record_in_the_new_view",
+    ),
+    slip(
         "T56",
         "stale timer suspects again",
         "pbft/core/protocol/deadlines.py",

@@ -18,7 +18,8 @@ from pbft.core.messages import (
     ViewChange,
     Witness,
 )
-from pbft.core.records import Began, Recovering
+from pbft.core.records import Began, Recovering, ViewEntered
+from pbft.core.state.recovery import recall
 from pbft.core.wire import (
     NULL_BATCH,
     NULL_DIGEST,
@@ -205,6 +206,18 @@ def test_t35_a_pre_prepare_of_ones_own_new_view_is_remembered_without_its_body()
     lab.feed(*(lab.view_change(r, 1, [certificate]) for r in (0, 2, 3)))
     (new_view,) = [m for m in lab.sent if isinstance(m, NewView)]
     assert _events(lab.records, [new_view.pre_prepares[0]]) == []
+
+
+@pytest.mark.scenario("T35", kills="T35 a view change of a forgotten life is forgotten again")
+def test_t35_a_view_change_of_a_forgotten_life_is_on_record_in_the_new_view() -> None:
+    """Whoever recovers may enter a view before a peer shows what it had sent for it."""
+    lab = Lab(me=2)
+    forgotten = lab.view_change(2, 1)
+    new_view = lab.new_view(1, [lab.view_change(0, 1), forgotten, lab.view_change(3, 1)], {})
+    records = [Began(8), ViewEntered(new_view.raw)]
+    assert recall(records, 2).remembers(forgotten.message, forgotten.raw)
+    other = lab.view_change(2, 1, [lab.certificate(0, 1, lab.batch(lab.request(1)), (2, 3))])
+    assert not recall(records, 2).remembers(other.message, other.raw)
 
 
 @pytest.mark.scenario("T35")

@@ -87,14 +87,13 @@ def _add(memory: Memory, record: AnyRecord, me: ReplicaId) -> None:
         case Prepared(_, certificate):
             _vote(memory, certificate.pre_prepare, commit=True)
         case ViewChanged(raw):
-            message = decode_signed(raw)
-            if isinstance(message, ViewChange):
-                memory.view = max(memory.view, message.view)
-                memory.view_change = max(memory.view_change, (message.view, raw))
+            _view_change(memory, raw, me)
         case ViewEntered(raw):
             message = decode_signed(raw)
             if isinstance(message, NewView):
                 memory.view = max(memory.view, message.view)
+                for each in message.view_changes:  # ours may be of a forgotten life
+                    _view_change(memory, each, me)
                 for each in message.pre_prepares if message.replica == me else ():
                     _vote(memory, each, commit=False)
         case Snapshotted():
@@ -102,6 +101,13 @@ def _add(memory: Memory, record: AnyRecord, me: ReplicaId) -> None:
         case Stabilised():
             memory.stable = max(memory.stable, record.sequence)
             memory.snapshots.update(sequence for sequence, _ in record.abandoned)
+
+
+def _view_change(memory: Memory, raw: bytes, me: ReplicaId) -> None:
+    message = decode_signed(raw)
+    if isinstance(message, ViewChange) and message.replica == me:
+        memory.view = max(memory.view, message.view)
+        memory.view_change = max(memory.view_change, (message.view, raw))
 
 
 def _vote(memory: Memory, raw: bytes, *, commit: bool) -> None:
