@@ -18,7 +18,7 @@ from pbft.core.messages import (
     ViewChange,
     Witness,
 )
-from pbft.core.records import Began, Recovering, ViewEntered
+from pbft.core.records import AnyRecord, Began, Recovering, ViewEntered
 from pbft.core.state.recovery import recall
 from pbft.core.wire import (
     NULL_BATCH,
@@ -214,7 +214,7 @@ def test_t35_a_view_change_of_a_forgotten_life_is_on_record_in_the_new_view() ->
     lab = Lab(me=2)
     forgotten = lab.view_change(2, 1)
     new_view = lab.new_view(1, [lab.view_change(0, 1), forgotten, lab.view_change(3, 1)], {})
-    records = [Began(8), ViewEntered(new_view.raw)]
+    records: list[AnyRecord] = [Began(8), ViewEntered(new_view.raw)]
     assert recall(records, 2).remembers(forgotten.message, forgotten.raw)
     other = lab.view_change(2, 1, [lab.certificate(0, 1, lab.batch(lab.request(1)), (2, 3))])
     assert not recall(records, 2).remembers(other.message, other.raw)
