@@ -331,7 +331,7 @@ VIEWS = (
         f"{PROTOCOL}/ordering.py",
         "    return state.voting and state.views.active\n",
         "    return state.voting\n",
-        f"{V}::test_t22_in_a_view_change_nothing_is_voted_in_the_old_view",
+        f"{V}::test_t22_nothing_is_voted_in_a_view_that_was_left_in_the_same_turn",
         f"{S}::test_t33_a_restart_in_a_view_change_stays_in_it_and_sends_the_same",
     ),
     mutant(
@@ -1007,7 +1007,7 @@ STATE = (
         f"{CORE}/state/requests.py",
         "if len(sizes) >= per_client or sum(sizes.values()) + size > max_bytes:",
         "if False:",
-        f"{S}::test_t55_a_clients_waiting_requests_are_bounded",
+        "tests/core/state/test_requests.py",
     ),
     mutant(
         "T55",
