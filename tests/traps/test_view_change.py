@@ -234,7 +234,7 @@ def test_t22_in_a_view_change_nothing_is_voted_in_the_old_view() -> None:
     assert not [m for m in lab.sent if isinstance(m, Prepare | Commit)]
 
 
-@pytest.mark.scenario("T22")
+@pytest.mark.scenario("T22", "VC25")
 def test_t22_nothing_is_voted_in_a_view_that_was_left_in_the_same_turn() -> None:
     lab = Lab(me=2)
     batch = lab.batch(lab.request(1))
