@@ -122,6 +122,22 @@ def test_who_had_to_ask_learns_that_the_client_is_greedy() -> None:
     assert given(one.idle(3 * INTERVAL), 3) & waiting == set()
 
 
+@pytest.mark.scenario("FL5", kills="FL5 what a peer was given is remembered for ever")
+def test_what_was_given_is_remembered_while_it_waits_and_no_longer() -> None:
+    """A client may be greedy for ever."""
+    one = Lab(0, inline_max_bytes=1024, window=256, pipeline=1, batch_max_requests=1)
+    count = 3 * REQUESTS_PER_CLIENT
+    effects = one.feed(*(large(one, timestamp) for timestamp in range(1, count)))
+    one.feed(ask(large(one)), peer=3)
+    for timestamp in range(count, 2 * count):
+        effects = agreed(one, effects)
+        one.feed(large(one, timestamp))
+        one.idle(INTERVAL)
+    (known,) = one.replica._state.peers.by_id[3].lacks.values()
+    executed_in_an_interval = 1.0 / INTERVAL
+    assert len(known) <= REQUESTS_PER_CLIENT + 2 + executed_in_an_interval
+
+
 @pytest.mark.scenario("FL5", kills="FL5 a client has a peer buried in what it did not ask for")
 def test_what_is_given_unasked_is_bounded_in_each_interval() -> None:
     one = Lab(0, inline_max_bytes=1024, window=256, checkpoint_interval=128)

@@ -1284,6 +1284,14 @@ PACE = (
     ),
     mutant(
         "FL5",
+        "what a peer was given is remembered for ever",
+        f"{PROTOCOL}/retransmission.py",
+        "{c: given & large for c, given",
+        "{c: given for c, given",
+        f"{WITHHELD}::test_what_was_given_is_remembered_while_it_waits_and_no_longer",
+    ),
+    mutant(
+        "FL5",
         "a client has a peer buried in what it did not ask for",
         f"{PROTOCOL}/retransmission.py",
         "names[: SHARED_PER_TICK - peer.shared]",

@@ -86,7 +86,8 @@ def tick(state: ReplicaState, turn: Turn) -> None:
     for peer in state.peers.by_id.values():
         peer.spent = peer.served = peer.shown = peer.shared = 0
         if state.timers.fired["status"] % ticks == 0:
-            peer.lacks = {c: given for c, given in peer.lacks.items() if state.requests.greedy(c)}
+            large, greedy = state.requests.large.keys(), state.requests.greedy
+            peer.lacks = {c: given & large for c, given in peer.lacks.items() if greedy(c)}
         _share_backlog(state, peer)
     recovery.tick(state)
     turn.broadcast(recovery.status(state))
@@ -156,8 +157,7 @@ def fetch(state: ReplicaState, turn: Turn) -> None:
             missing[digest] = steps + 1
         elif room:
             room -= 1
-            del missing[digest]
-            before = steps // FETCH_STEPS
+            before = missing.pop(digest) // FETCH_STEPS
             to = _holders(state, digest, before) if digest in named else turn.peers
             ask(state, turn, digest, to, before)
 
