@@ -22,6 +22,7 @@ from pbft.testing.disk import Harm
 from pbft.testing.failpoints import POINTS, Stop
 from pbft.testing.losses import Loss
 from pbft.testing.malice import malice
+from pbft.testing.ordeals import quiet
 from pbft.testing.plan import Crash, Damage, Partition, Plan, explicit
 from pbft.testing.plan_limits import MAX_NS
 from pbft.testing.scripts import Script
@@ -258,18 +259,9 @@ def _paced(drawn: _Draw, plan: Plan) -> Plan:
     found_out = drawn.rng.random() < 0.8
     slow = drawn.rng.choice(FOUND_OUT if found_out else sorted(PACING))
     plan = replace(
-        plan,
+        quiet(plan, {}),
         config=replace(plan.config, fast_reads=False, batch_max_requests=8),
         traitors={0: slow},
-        attacks={},
-        loss=0.0,
-        delay_ns=2 * MILLISECOND,
-        disk_delay_ns=min(plan.disk_delay_ns, MILLISECOND),
-        partitions=[],
-        crashes=[],
-        stops=[],
-        damages=[],
-        losses=[],
         operations=max(plan.operations, PACED_CALLS * plan.clients),
     )
     return _in_turn(plan) if found_out else plan

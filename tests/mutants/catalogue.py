@@ -2,7 +2,7 @@
 test red once the rule is taken out."""
 
 from tests.mutants.attacks import ATTACKS
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant, mutant
 from tests.mutants.slips import SLIPS
 
 Q = "tests/traps/test_quorums_and_votes.py"
@@ -17,11 +17,6 @@ RECOVERY = f"{PROTOCOL}/recovery.py"
 L = "tests/traps/test_lost_disk.py"
 GUEST = "tests/core/test_guests.py"
 ATTACKED = "tests/test_client_attacks.py"
-
-
-def mutant(trap: str, name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
-    """An entry; `tests` are node ids."""
-    return Mutant(f"{trap} {name}", trap, path, old, new, tests)
 
 
 QUORUMS = (

@@ -40,3 +40,8 @@ class Mutant:
         file = root / self.path
         source = file.read_text(encoding="utf-8")
         file.write_text(source.replace(self.old, self.new), encoding="utf-8")
+
+
+def mutant(trap: str, name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
+    """An entry; `tests` are node ids."""
+    return Mutant(f"{trap} {name}", trap, path, old, new, tests)

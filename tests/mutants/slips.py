@@ -1,7 +1,7 @@
 """Slips that stayed green once: one line each, of the kind that anybody makes -- a comparison by
 one, a check, a reset or a record left out, a bound forgotten -- and the test that notices now."""
 
-from tests.mutants.mutant import Mutant
+from tests.mutants.mutant import mutant
 
 CHECKPOINTING = "tests/core/protocol/test_checkpointing.py"
 PERFORMANCE = "tests/core/protocol/test_performance.py"
@@ -32,13 +32,8 @@ MAPS = "tests/typed/test_maps.py"
 REFUSALS = "tests/typed/test_refusals.py"
 
 
-def slip(trap: str, name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
-    """An entry; `tests` are node ids."""
-    return Mutant(f"{trap} {name}", trap, path, old, new, tests)
-
-
 STATE = (
-    slip(
+    mutant(
         "T20",
         "partial kept over views",
         "pbft/core/state/log.py",
@@ -46,7 +41,7 @@ STATE = (
         "self.missing = {}",
         f"{LOG}::test_a_new_view_asks_anew_for_what_the_last_one_waited_for",
     ),
-    slip(
+    mutant(
         "FL7",
         "missing never collected",
         "pbft/core/state/log.py",
@@ -54,7 +49,7 @@ STATE = (
         "}",
         f"{LOG}::test_what_no_slot_waits_for_any_more_is_asked_of_nobody",
     ),
-    slip(
+    mutant(
         "T20",
         "body at lowered",
         "pbft/core/state/log.py",
@@ -62,7 +57,7 @@ STATE = (
         "self.body_at[body.digest] = sequence",
         f"{LOG}::test_a_body_stays_for_its_highest_slot_whichever_was_named_last",
     ),
-    slip(
+    mutant(
         "FL5",
         "abandoned never collected",
         "pbft/core/state/checkpoints.py",
@@ -70,7 +65,7 @@ STATE = (
         "pass",
         f"{CHECKPOINTS}::test_what_was_given_up_is_remembered_until_a_stable_checkpoint_covers_it",
     ),
-    slip(
+    mutant(
         "T35",
         "memory newview off by one",
         "pbft/core/state/recovery.py",
@@ -78,7 +73,7 @@ STATE = (
         "return vote.view < self.view\n",
         f"{LOST_DISK}::test_t35_the_new_view_that_we_are_in_is_no_forgotten_one",
     ),
-    slip(
+    mutant(
         "T35",
         "votes drop the highest",
         "pbft/core/state/peers.py",
@@ -86,7 +81,7 @@ STATE = (
         "del self.ordering[max(self.ordering)]",
         f"{PEERS}::test_of_a_peers_votes_the_highest_are_kept_in_whatever_order_they_come",
     ),
-    slip(
+    mutant(
         "T30",
         "query may write after execute",
         "pbft/core/state/machine.py",
@@ -94,7 +89,7 @@ STATE = (
         "            pass",
         f"{MACHINE}::test_a_query_after_an_operation_may_still_write_nothing",
     ),
-    slip(
+    mutant(
         "T15",
         "certificate of left view equal",
         "pbft/core/ingress.py",
@@ -102,7 +97,7 @@ STATE = (
         "if proof.view > message.view:",
         f"{INGRESS}::test_a_certificate_of_the_view_that_is_moved_to_is_refused",
     ),
-    slip(
+    mutant(
         "T8",
         "empty batch with time",
         "pbft/core/ingress.py",
@@ -110,7 +105,7 @@ STATE = (
         "if len(batch.requests) > self._config.batch_max_requests:",
         f"{INGRESS}::test_a_batch_is_judged_by_the_limits_of_the_cluster",
     ),
-    slip(
+    mutant(
         "T18",
         "view change proof of nothing",
         "pbft/core/ingress.py",
@@ -118,7 +113,7 @@ STATE = (
         "if False:",
         f"{INGRESS}::test_a_view_change_from_the_beginning_carries_no_proof",
     ),
-    slip(
+    mutant(
         "FL5",
         "batched request unbounded",
         "pbft/core/ingress.py",
@@ -127,7 +122,7 @@ STATE = (
         "        return self.signed(raw, Request)",
         f"{INGRESS}::test_a_batch_is_judged_by_the_limits_of_the_cluster",
     ),
-    slip(
+    mutant(
         "T35",
         "witness unverified",
         "pbft/core/ingress.py",
@@ -135,7 +130,7 @@ STATE = (
         "votes.append(Signed(vote, raw))",
         f"{LOST_DISK}::test_t35_nobody_forges_a_vote_that_stops_a_replica",
     ),
-    slip(
+    mutant(
         "T10",
         "reference of any length",
         "pbft/core/wire.py",
@@ -146,7 +141,7 @@ STATE = (
 )
 
 PROTOCOL = (
-    slip(
+    mutant(
         "T35",
         "witness again and again",
         "pbft/core/protocol/admission.py",
@@ -154,7 +149,7 @@ PROTOCOL = (
         "asked = not state.voting",
         f"{LOST_DISK}::test_t35_what_a_replica_holds_of_ours_is_heard_once",
     ),
-    slip(
+    mutant(
         "CP9",
         "beyond keeps the lowest",
         "pbft/core/protocol/checkpointing.py",
@@ -162,7 +157,7 @@ PROTOCOL = (
         "beyond[BEYOND_PER_SENDER:]",
         f"{CHECKPOINTING}::test_of_votes_beyond_the_window_the_newest_are_kept",
     ),
-    slip(
+    mutant(
         "T52",
         "fold drops what later has",
         "pbft/core/protocol/checkpointing.py",
@@ -171,7 +166,7 @@ PROTOCOL = (
         "",
         f"{CHECKPOINTING}::test_a_leaf_that_a_later_snapshot_has_again_stays_on_the_disk",
     ),
-    slip(
+    mutant(
         "T29",
         "certify lowest first",
         "pbft/core/protocol/checkpointing.py",
@@ -179,7 +174,7 @@ PROTOCOL = (
         "for sequence in sorted(checkpoints.votes):",
         f"{CHECKPOINTING}::test_a_checkpoint_is_certified_though_an_earlier_one_is_known_to_be",
     ),
-    slip(
+    mutant(
         "T35",
         "cast while not voting",
         "pbft/core/protocol/checkpointing.py",
@@ -187,7 +182,7 @@ PROTOCOL = (
         "if checkpoints.diverged:",
         f"{CHECKPOINTING}::test_no_checkpoint_is_cast_before_the_replica_may_vote",
     ),
-    slip(
+    mutant(
         "T35",
         "view change not shown",
         "pbft/core/protocol/witness.py",
@@ -195,7 +190,7 @@ PROTOCOL = (
         "        yield from ()",
         f"{LOST_DISK}::test_t35_a_view_change_that_came_inside_a_new_view_is_shown_to_its_sender",
     ),
-    slip(
+    mutant(
         "T55",
         "full client floods retries",
         "pbft/core/protocol/admission.py",
@@ -203,7 +198,7 @@ PROTOCOL = (
         "if full and key not in state.requests.waiting:",
         f"{STATE_AND_PERSISTENCE}::test_t55_a_client_whose_room_is_used_up_is_still_answered_about_what_executed",
     ),
-    slip(
+    mutant(
         "T55",
         "suspects while transferring",
         "pbft/core/protocol/deadlines.py",
@@ -211,7 +206,7 @@ PROTOCOL = (
         "",
         f"{STATE_AND_PERSISTENCE}::test_nobody_is_suspected_while_a_transfer_runs",
     ),
-    slip(
+    mutant(
         "T24",
         "new view timer alone",
         "pbft/core/protocol/deadlines.py",
@@ -219,7 +214,7 @@ PROTOCOL = (
         "if views.moving(views.view) >= config.weak_quorum:",
         f"{VIEW_CHANGE}::test_t24_f_plus_1_that_move_start_no_timer",
     ),
-    slip(
+    mutant(
         "T35",
         "a view change of a forgotten life is forgotten again",
         "pbft/core/state/recovery.py",
@@ -228,7 +223,7 @@ PROTOCOL = (
         "",
         "tests/traps/test_lost_disk.py::test_t35_a_view_change_of_a_forgotten_life_is_on_record_in_the_new_view",
     ),
-    slip(
+    mutant(
         "T56",
         "stale timer suspects again",
         "pbft/core/protocol/deadlines.py",
@@ -238,7 +233,7 @@ PROTOCOL = (
         "",
         f"{VIEW_CHANGE}::test_t56_timers_that_are_due_together_move_a_replica_by_one_view",
     ),
-    slip(
+    mutant(
         "T27",
         "together forgets all",
         "pbft/core/protocol/deadlines.py",
@@ -246,7 +241,7 @@ PROTOCOL = (
         "0",
         f"{VIEW_CHANGE}::test_t25_one_peace_is_forgiven_one_doubling_and_no_more",
     ),
-    slip(
+    mutant(
         "T55",
         "installed still waits",
         "pbft/core/protocol/execution.py",
@@ -254,7 +249,7 @@ PROTOCOL = (
         "        pass",
         f"{STATE_AND_PERSISTENCE}::test_t55_what_a_transfer_covers_waits_no_more",
     ),
-    slip(
+    mutant(
         "T48",
         "agreed time repeats",
         "pbft/core/protocol/execution.py",
@@ -262,7 +257,7 @@ PROTOCOL = (
         "max(state.sessions.time, body.time)",
         f"{STATE_AND_PERSISTENCE}::test_t48_agreed_time_rises_with_every_batch_and_with_no_null",
     ),
-    slip(
+    mutant(
         "T25",
         "null advances time",
         "pbft/core/protocol/execution.py",
@@ -270,7 +265,7 @@ PROTOCOL = (
         "    if True:\n        state.sessions.time",
         f"{STATE_AND_PERSISTENCE}::test_t48_agreed_time_rises_with_every_batch_and_with_no_null",
     ),
-    slip(
+    mutant(
         "FL7",
         "attests unbounded",
         "pbft/core/protocol/execution.py",
@@ -278,7 +273,7 @@ PROTOCOL = (
         "if True:",
         f"{STATE_AND_PERSISTENCE}::test_t54_a_diverged_replica_signs_no_receipt_and_a_sound_one_a_bounded_number",
     ),
-    slip(
+    mutant(
         "T54",
         "diverged attests",
         "pbft/core/protocol/execution.py",
@@ -286,7 +281,7 @@ PROTOCOL = (
         "for key in sorted(wanted):",
         f"{STATE_AND_PERSISTENCE}::test_t54_a_diverged_replica_signs_no_receipt_and_a_sound_one_a_bounded_number",
     ),
-    slip(
+    mutant(
         "FL5",
         "refusal of any length",
         "pbft/core/protocol/execution.py",
@@ -294,7 +289,7 @@ PROTOCOL = (
         "\n",
         f"{STATE_AND_PERSISTENCE}::test_a_refusal_is_cut_to_its_limit",
     ),
-    slip(
+    mutant(
         "T25",
         "entered at forgotten",
         "pbft/core/protocol/view_change.py",
@@ -302,7 +297,7 @@ PROTOCOL = (
         "",
         f"{VIEW_CHANGE}::test_t25_what_executed_before_a_view_is_no_progress_in_it",
     ),
-    slip(
+    mutant(
         "T25",
         "progress without execution",
         "pbft/core/protocol/view_change.py",
@@ -310,7 +305,7 @@ PROTOCOL = (
         "executed = state.sessions.time >= views.entered_at",
         f"{VIEW_CHANGE}::test_t25_what_executed_before_a_view_is_no_progress_in_it",
     ),
-    slip(
+    mutant(
         "T37",
         "start view forgets requests",
         "pbft/core/protocol/view_change.py",
@@ -318,7 +313,7 @@ PROTOCOL = (
         "",
         f"{VIEW_CHANGE}::test_a_request_that_a_view_lost_is_proposed_in_the_next",
     ),
-    slip(
+    mutant(
         "T20",
         "o body not kept longer",
         "pbft/core/protocol/view_change.py",
@@ -326,7 +321,7 @@ PROTOCOL = (
         "        pass\n",
         f"{VIEW_CHANGE}::test_t20_the_body_of_a_slot_in_o_stays_though_it_was_kept_for_another",
     ),
-    slip(
+    mutant(
         "T23",
         "pending later view change replaced",
         "pbft/core/protocol/view_change.py",
@@ -334,7 +329,7 @@ PROTOCOL = (
         "if True:",
         f"{VIEW_CHANGE}::test_t23_a_new_view_takes_nobody_back_who_has_said_more",
     ),
-    slip(
+    mutant(
         "T21",
         "next sequence after choice alone",
         "pbft/core/protocol/view_change.py",
@@ -342,7 +337,7 @@ PROTOCOL = (
         "choice.highest + 1",
         f"{VIEW_CHANGE}::test_t21_a_new_primary_goes_on_above_a_watermark_that_has_moved_meanwhile",
     ),
-    slip(
+    mutant(
         "ST3",
         "transfer window zero",
         "pbft/core/protocol/state_transfer.py",
@@ -350,7 +345,7 @@ PROTOCOL = (
         "source.window = source.window // 2",
         f"{STATE_AND_PERSISTENCE}::test_sources_that_were_silent_for_long_are_asked_again",
     ),
-    slip(
+    mutant(
         "T3",
         "equivocation of settled unseen",
         "pbft/core/protocol/admission.py",
@@ -358,7 +353,7 @@ PROTOCOL = (
         "return _old(settled)",
         f"{QUORUMS_AND_VOTES}::test_t3_a_late_vote_for_another_digest_convicts_its_signer_too",
     ),
-    slip(
+    mutant(
         "T54",
         "adopt forgets abandoned",
         "pbft/core/protocol/checkpointing.py",
@@ -366,7 +361,7 @@ PROTOCOL = (
         "",
         f"{STATE_AND_PERSISTENCE}::test_t54_who_repairs_itself_casts_no_other_vote_for_what_it_voted_for",
     ),
-    slip(
+    mutant(
         "T54",
         "adopt newer abandoned wins",
         "pbft/core/protocol/checkpointing.py",
@@ -374,7 +369,7 @@ PROTOCOL = (
         "checkpoints.abandoned | {s.sequence: s.root for s in steps}",
         f"{CHECKPOINTING}::test_the_first_vote_for_a_number_is_the_one_that_is_remembered",
     ),
-    slip(
+    mutant(
         "T52",
         "adopt keeps lost",
         "pbft/core/protocol/checkpointing.py",
@@ -382,7 +377,7 @@ PROTOCOL = (
         "",
         f"{STATE_TRANSFER}::test_a_second_repair_in_one_life_drops_nothing_of_the_first",
     ),
-    slip(
+    mutant(
         "T34",
         "stale read waits for acknowledged",
         "pbft/core/protocol/execution.py",
@@ -390,7 +385,7 @@ PROTOCOL = (
         "if state.executed < state.acknowledged:",
         f"{FAST_READS}::test_t34_a_restarted_replica_may_answer_a_stale_read_from_an_older_state",
     ),
-    slip(
+    mutant(
         "FL5",
         "fetches unbounded",
         "pbft/core/protocol/state_transfer.py",
@@ -398,7 +393,7 @@ PROTOCOL = (
         "if True:",
         f"{STATE_TRANSFER}::test_what_a_peer_wants_is_remembered_up_to_a_bound",
     ),
-    slip(
+    mutant(
         "FL7",
         "transfer window unbounded",
         "pbft/core/protocol/state_transfer.py",
@@ -406,7 +401,7 @@ PROTOCOL = (
         "source.window + 1",
         f"{STATE_TRANSFER}::test_a_source_is_asked_for_a_bounded_number_of_nodes_at_once",
     ),
-    slip(
+    mutant(
         "FL10",
         "gone answered without bound",
         "pbft/core/protocol/state_transfer.py",
@@ -414,7 +409,7 @@ PROTOCOL = (
         "",
         f"{STATE_TRANSFER}::test_what_is_said_of_nodes_that_are_gone_is_bounded_like_the_nodes",
     ),
-    slip(
+    mutant(
         "T35",
         "decisions not shown",
         "pbft/core/protocol/witness.py",
@@ -422,7 +417,7 @@ PROTOCOL = (
         "        yield slot.decision.pre_prepare.raw",
         f"{LOST_DISK}::test_t35_the_commits_of_a_decision_are_shown_to_those_who_cast_them",
     ),
-    slip(
+    mutant(
         "T37",
         "echo of one liar",
         "pbft/core/protocol/performance.py",
@@ -430,7 +425,7 @@ PROTOCOL = (
         ">= 1:\n            pace.echoes",
         f"{PERFORMANCE}::test_an_echo_is_that_of_f_others_and_few_are_remembered",
     ),
-    slip(
+    mutant(
         "FL5",
         "echoes unbounded",
         "pbft/core/protocol/performance.py",
@@ -438,7 +433,7 @@ PROTOCOL = (
         "[*pace.echoes, now - at]",
         f"{PERFORMANCE}::test_an_echo_is_that_of_f_others_and_few_are_remembered",
     ),
-    slip(
+    mutant(
         "T24",
         "view change not resent to inactive",
         "pbft/core/protocol/retransmission.py",
@@ -449,7 +444,7 @@ PROTOCOL = (
 )
 
 CLIENTS = (
-    slip(
+    mutant(
         "T32",
         "client whole of changed mind",
         "pbft/client_session.py",
@@ -457,7 +452,7 @@ CLIENTS = (
         "            pass",
         f"{CLIENT_SESSION}::test_results_that_a_replica_has_taken_back_are_not_delivered",
     ),
-    slip(
+    mutant(
         "FL5",
         "client answered unbounded",
         "pbft/client_session.py",
@@ -465,7 +460,7 @@ CLIENTS = (
         "            pass",
         f"{CLIENT_SESSION}::test_only_so_many_answered_requests_are_remembered_as_replicas_remember",
     ),
-    slip(
+    mutant(
         "FL7",
         "reads in flight unbounded",
         "pbft/client_reads.py",
@@ -473,7 +468,7 @@ CLIENTS = (
         "return True",
         f"{FAST_READS}::test_few_reads_are_under_way_and_the_others_travel_together",
     ),
-    slip(
+    mutant(
         "FL5",
         "receipt second statement",
         "pbft/receipts.py",
@@ -481,7 +476,7 @@ CLIENTS = (
         ":",
         f"{RECEIPTS}::test_of_each_replica_one_statement_is_kept_and_none_when_the_receipt_is_made",
     ),
-    slip(
+    mutant(
         "FL5",
         "receipt wanted stays",
         "pbft/receipts.py",
@@ -489,7 +484,7 @@ CLIENTS = (
         "            pass\n",
         f"{RECEIPTS}::test_of_each_replica_one_statement_is_kept_and_none_when_the_receipt_is_made",
     ),
-    slip(
+    mutant(
         "T52",
         "put then drop kept",
         "pbft/sqlite_store.py",
@@ -497,7 +492,7 @@ CLIENTS = (
         "            pass",
         f"{SQLITE_STORE}::test_what_is_set_and_removed_in_one_group_is_not_there",
     ),
-    slip(
+    mutant(
         "T34",
         "write on after failure",
         "pbft/sqlite_store.py",
@@ -505,7 +500,7 @@ CLIENTS = (
         "        if True:\n            try:",
         f"{SQLITE_STORE}::test_t34_what_waits_behind_a_failed_write_is_not_written_either",
     ),
-    slip(
+    mutant(
         "T20",
         "journal accepted per number",
         "pbft/journal.py",
@@ -513,7 +508,7 @@ CLIENTS = (
         '            return b"5" + _number(at)',
         f"{JOURNAL}::test_of_one_number_what_was_accepted_in_each_view_stays",
     ),
-    slip(
+    mutant(
         "FL5",
         "unsynced never less",
         "pbft/sqlite_store.py",
@@ -521,7 +516,7 @@ CLIENTS = (
         "",
         f"{SQLITE_STORE}::test_nothing_waits_for_the_disk_once_all_is_durable",
     ),
-    slip(
+    mutant(
         "T34",
         "fork closes",
         "pbft/sqlite_store.py",
@@ -532,7 +527,7 @@ CLIENTS = (
 )
 
 WORLD = (
-    slip(
+    mutant(
         "AU10",
         "links address of old session",
         "crypto/links.py",
@@ -540,7 +535,7 @@ WORLD = (
         "if newest:",
         f"{LINKS}::test_an_address_is_not_taken_from_a_session_that_another_has_followed",
     ),
-    slip(
+    mutant(
         "T50",
         "links retry unbounded",
         "crypto/links.py",
@@ -548,7 +543,7 @@ WORLD = (
         "return 2 * delay",
         f"{LINKS}::test_attempts_become_rarer_up_to_a_bound",
     ),
-    slip(
+    mutant(
         "FL7",
         "links unheard kept",
         "crypto/links.py",
@@ -556,7 +551,7 @@ WORLD = (
         "        link = self._links[session.peer]\n",
         f"{LINKS}::test_a_link_that_hears_its_peer_stays_as_it_is",
     ),
-    slip(
+    mutant(
         "T50",
         "links index taken",
         "crypto/links.py",
@@ -564,7 +559,7 @@ WORLD = (
         "if index:",
         f"{LINKS}::test_a_session_and_a_handshake_never_share_an_index",
     ),
-    slip(
+    mutant(
         "FL5",
         "session window shift",
         "crypto/sessions.py",
@@ -572,7 +567,7 @@ WORLD = (
         "(self._seen << -behind | 1) & _MASK",
         f"{SESSIONS}::test_a_peer_that_leaps_ahead_in_its_counter_costs_nothing",
     ),
-    slip(
+    mutant(
         "FL7",
         "cookies of before forgotten",
         "crypto/cookies.py",
@@ -580,7 +575,7 @@ WORLD = (
         "(self._random(32), self._random(32))",
         COOKIES,
     ),
-    slip(
+    mutant(
         "FL7",
         "cookie without port",
         "crypto/cookies.py",
@@ -588,7 +583,7 @@ WORLD = (
         'f"{address[0]}"',
         f"{COOKIES}::test_a_cookie_is_good_at_its_own_host_and_port_alone",
     ),
-    slip(
+    mutant(
         "T30",
         "trie gathered unsorted",
         "crypto/trie.py",
@@ -596,7 +591,7 @@ WORLD = (
         "if old is None:",
         f"{TRIE}::test_entries_that_come_together_again_are_in_the_order_of_their_keys",
     ),
-    slip(
+    mutant(
         "T41",
         "trie branch below the deepest",
         "crypto/trie.py",
@@ -604,7 +599,7 @@ WORLD = (
         ":",
         f"{TRIE}::test_no_branch_lies_as_deep_as_a_whole_path",
     ),
-    slip(
+    mutant(
         "T30",
         "graft counts nothing",
         "crypto/graft.py",
@@ -612,7 +607,7 @@ WORLD = (
         "count = len(present)",
         f"{GRAFT}::test_a_grown_map_goes_on_like_the_one_that_it_was_read_from",
     ),
-    slip(
+    mutant(
         "T39",
         "reassembly other kind",
         "pbft/transport/reassembly.py",
@@ -620,7 +615,7 @@ WORLD = (
         "partial.count != fragment.parts",
         f"{REASSEMBLY}::test_a_fragment_of_another_kind_does_not_join",
     ),
-    slip(
+    mutant(
         "T39",
         "reassembly duplicates count",
         "pbft/transport/reassembly.py",
@@ -628,7 +623,7 @@ WORLD = (
         "if True:",
         f"{REASSEMBLY}::test_a_copy_of_a_fragment_costs_nothing",
     ),
-    slip(
+    mutant(
         "FL7",
         "reassembly one question too many",
         "pbft/transport/reassembly.py",
@@ -639,7 +634,7 @@ WORLD = (
 )
 
 TYPED = (
-    slip(
+    mutant(
         "T43",
         "refusal measured in letters",
         "pbft/typed/refusals.py",
@@ -647,7 +642,7 @@ TYPED = (
         "if len(text) <= MAX_REFUSAL_BYTES:",
         f"{REFUSALS}::test_a_refusal_is_measured_in_bytes",
     ),
-    slip(
+    mutant(
         "T43",
         "restored class of any module",
         "pbft/typed/refusals.py",
@@ -655,7 +650,7 @@ TYPED = (
         "",
         f"{REFUSALS}::test_of_errors_of_one_name_the_one_of_the_services_module_arrives",
     ),
-    slip(
+    mutant(
         "FL5",
         "full state refuses all",
         "pbft/typed/hosting.py",
@@ -663,7 +658,7 @@ TYPED = (
         "> MAX_STATE_BYTES:",
         f"{HOSTING}::test_a_full_state_takes_nothing_more_and_gives_back",
     ),
-    slip(
+    mutant(
         "T43",
         "defaults from the left",
         "pbft/typed/methods.py",
@@ -671,7 +666,7 @@ TYPED = (
         "self.defaults[:missing]",
         f"{HOSTING}::test_what_a_caller_leaves_out_is_the_last_and_has_a_default",
     ),
-    slip(
+    mutant(
         "T43",
         "too few arguments",
         "pbft/typed/methods.py",
@@ -679,7 +674,7 @@ TYPED = (
         "if not 0 <= missing:",
         f"{HOSTING}::test_what_a_caller_leaves_out_is_the_last_and_has_a_default",
     ),
-    slip(
+    mutant(
         "T43",
         "map undo in order",
         "pbft/typed/maps.py",
@@ -687,7 +682,7 @@ TYPED = (
         "for key, added in self._undo:",
         f"{MAPS}::test_what_goes_and_comes_back_in_a_command_that_fails_is_there_once",
     ),
-    slip(
+    mutant(
         "T30",
         "map index of before",
         "pbft/typed/maps.py",
@@ -695,7 +690,7 @@ TYPED = (
         "        self._state = state\n",
         f"{MAPS}::test_an_index_is_of_the_state_that_is_open",
     ),
-    slip(
+    mutant(
         "T43",
         "map undo of before",
         "pbft/typed/maps.py",
@@ -703,7 +698,7 @@ TYPED = (
         "        self._sorted = None\n\n    def flush",
         f"{MAPS}::test_what_happened_before_it_was_hosted_is_not_undone",
     ),
-    slip(
+    mutant(
         "T43",
         "map range includes stop",
         "pbft/typed/maps.py",
@@ -711,7 +706,7 @@ TYPED = (
         "inclusive=(True, True)",
         f"{MAPS}::test_a_span_ends_before_its_stop",
     ),
-    slip(
+    mutant(
         "FL5",
         "events one fewer",
         "pbft/typed/events.py",
@@ -719,7 +714,7 @@ TYPED = (
         "while following - first >= MAX_EVENTS or",
         f"{EVENTS}::test_so_many_events_are_kept_and_the_oldest_go",
     ),
-    slip(
+    mutant(
         "FL5",
         "events bytes unbounded",
         "pbft/typed/events.py",
@@ -727,7 +722,7 @@ TYPED = (
         ":",
         f"{EVENTS}::test_events_are_kept_up_to_so_many_bytes_and_one_is_bounded",
     ),
-    slip(
+    mutant(
         "FL7",
         "event page unbounded",
         "pbft/typed/events.py",
@@ -735,7 +730,7 @@ TYPED = (
         "if len(events) >= most:",
         f"{EVENTS}::test_events_are_kept_up_to_so_many_bytes_and_one_is_bounded",
     ),
-    slip(
+    mutant(
         "FL5",
         "event any size",
         "pbft/typed/events.py",
@@ -743,7 +738,7 @@ TYPED = (
         "if False:",
         f"{EVENTS}::test_events_are_kept_up_to_so_many_bytes_and_one_is_bounded",
     ),
-    slip(
+    mutant(
         "T43",
         "events before includes",
         "pbft/typed/events.py",
@@ -751,7 +746,7 @@ TYPED = (
         "if event.sequence <= sequence:",
         f"{EVENTS}::test_events_are_taken_up_at_a_sequence_number",
     ),
-    slip(
+    mutant(
         "T43",
         "lost events off by one",
         "pbft/typed/listening.py",
