@@ -12,13 +12,15 @@ from typing import overload
 import msgspec
 
 from pbft.blocking import BlockingClient
-from pbft.core.errors import PbftError, ServiceError
+from pbft.core.errors import InvalidArgumentsError, PbftError, ServiceError
 from pbft.typed.events import EVENTS, Event, Page
 from pbft.typed.methods import operation
 from pbft.typed.proxy import Caller, waited
 
 MOST = 256
 """Events asked for at once."""
+MOST_EVENTS = 1 << 63
+"""That a cluster counts to."""
 POLL_SECONDS, IDLE_SECONDS = 0.02, 0.5
 """How soon to ask again, at first and once there has been nothing for a while."""
 
@@ -50,8 +52,12 @@ def events(
     the number of the last one. A number that no event has yet is waited for without a word, since
     the replicas that answer may be behind what was read before; so is one of another cluster.
     Raises `EventsLostError`, also where events of `sequence` and above may be among those that are
-    gone; `ServiceError` where the cluster's service has no events; and what `Client.read` raises:
-    go on with `after`. Of a `BlockingClient`: a plain iterator."""
+    gone; `ServiceError` where the cluster's service has no events; at once
+    `InvalidArgumentsError` for what is no number of an event; and what `Client.read` raises: go on
+    with `after`. Of a `BlockingClient`: a plain iterator."""
+    for name, number in (("after", after), ("sequence", sequence)):
+        if not isinstance(number, int) or not 0 <= number < MOST_EVENTS:
+            raise InvalidArgumentsError(f"{name} is a number of an event from 0 on: not {number!r}")
     if isinstance(client, BlockingClient):
         return waited(client, _follow(client.client, after, sequence, topic))
     return _follow(client, after, sequence, topic)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pbft import Context, InvalidArgumentsError, ServiceError, command, query
+from pbft import Client, Context, InvalidArgumentsError, ServiceError, command, query
 from pbft.typed.events import (
     EVENTS,
     MAX_BYTES,
@@ -17,7 +17,7 @@ from pbft.typed.events import (
     Page,
     emit,
 )
-from pbft.typed.listening import _lost
+from pbft.typed.listening import _lost, events
 from pbft.typed.maps import _Memory
 from pbft.typed.methods import operation
 from tests.typed.host import Host
@@ -132,3 +132,11 @@ def test_events_are_taken_up_at_a_sequence_number() -> None:
 def test_the_next_event_is_not_lost_where_it_is_the_first_that_is_kept() -> None:
     assert not _lost(Page(5, []), 4, 0)
     assert _lost(Page(5, []), 3, 0)
+
+
+@pytest.mark.parametrize("number", [-1, 1 << 63, "3", None, 1.0])
+@pytest.mark.parametrize("name", ["after", "sequence"])
+def test_what_is_no_number_of_an_event_is_said_at_once(name: str, number: Any) -> None:
+    asked: Any = {name: number}
+    with pytest.raises(InvalidArgumentsError, match=f"{name} is a number of an event"):
+        events(Client.__new__(Client), **asked)
