@@ -224,6 +224,14 @@ PROTOCOL = (
         "tests/traps/test_lost_disk.py::test_t35_a_view_change_of_a_forgotten_life_is_on_record_in_the_new_view",
     ),
     mutant(
+        "T35",
+        "a view change to a view that was left is asked for",
+        "pbft/core/state/recovery.py",
+        "return vote.view < self.view or raw == self.view_change[1]",
+        "return vote.view < self.view_change[0] or raw == self.view_change[1]",
+        "tests/traps/test_lost_disk.py::test_t35_a_view_change_of_a_forgotten_life_is_covered_by_a_later_view",
+    ),
+    mutant(
         "T56",
         "stale timer suspects again",
         "pbft/core/protocol/deadlines.py",

@@ -176,11 +176,11 @@ def _is_of(record: Any, vote: Any) -> bool:
     return type(record).__name__ == kinds[type(vote).__name__]
 
 
-def _events(records: list[Any], said: list[Any]) -> list[Any]:
-    lab = Lab(me=1)
+def _events(records: list[Any], said: list[Any], me: int = 1) -> list[Any]:
+    lab = Lab(me=me)
     lab.records = list(records)
     lab.reboot()
-    return lab.feed(witness(*said), peer=3).events
+    return lab.feed(witness(*said), peer=2 if me == 3 else 3).events
 
 
 @pytest.mark.scenario("T35")
@@ -218,6 +218,21 @@ def test_t35_a_view_change_of_a_forgotten_life_is_on_record_in_the_new_view() ->
     assert recall(records, 2).remembers(forgotten.message, forgotten.raw)
     other = lab.view_change(2, 1, [lab.certificate(0, 1, lab.batch(lab.request(1)), (2, 3))])
     assert not recall(records, 2).remembers(other.message, other.raw)
+
+
+@pytest.mark.scenario("T35", kills="T35 a view change to a view that was left is asked for")
+def test_t35_a_view_change_of_a_forgotten_life_is_covered_by_a_later_view() -> None:
+    """The NEW-VIEW that held it gives way to one that does not, and it is in no record any more."""
+    lab = Lab(me=3, records=(Recovering(),))
+    forgotten = lab.view_change(3, 1)
+    lab.feed(lab.new_view(1, [lab.view_change(0, 1), lab.view_change(1, 1), forgotten], {}), peer=1)
+    lab.feed(lab.new_view(2, [lab.view_change(each, 2) for each in range(3)], {}), peer=2)
+    for peer in range(3):
+        lab.feed(witness(forgotten), peer=peer)
+    records = [*lab.records, Began(32)]
+    promised = lab.view_change(3, 3)
+    assert _events(records, [promised], me=3) == [Forgotten(promised.raw)]
+    assert _events(records, [forgotten], me=3) == []
 
 
 @pytest.mark.scenario("T35")

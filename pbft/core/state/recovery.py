@@ -51,7 +51,7 @@ class Memory:
             return False
         match vote:
             case ViewChange():
-                return vote.view < self.view_change[0] or raw == self.view_change[1]
+                return vote.view < self.view or raw == self.view_change[1]
             case NewView():
                 return vote.view <= self.view
             case Checkpoint():
