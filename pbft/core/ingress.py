@@ -211,11 +211,7 @@ class Ingress:
         signers: set[int] = set()
         for raw in raws:
             vote = self.signed(raw, kind).message
-            if (vote.view, vote.sequence, vote.digest) != (
-                pp.view,
-                pp.sequence,
-                pp.digest,
-            ):
+            if (vote.view, vote.sequence, vote.digest) != (pp.view, pp.sequence, pp.digest):
                 raise DropError("certificate of mixed votes")
             if vote.replica in signers:
                 raise DropError("certificate with a repeated signer")

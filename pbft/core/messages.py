@@ -26,7 +26,6 @@ MAX_SHOWN = 32
 MAX_TICKET_BYTES = 1024
 """One datagram has to hold a ticket, since a link is opened with it."""
 MAX_COMMANDS = 32
-Bytes = bytes
 RawTicket = Annotated[bytes, Meta(max_length=MAX_TICKET_BYTES)]
 Raws = Annotated[tuple[bytes, ...], Meta(max_length=MAX_LIST)]
 
@@ -269,7 +268,6 @@ class Attest(Message, frozen=True, tag=28):
     timestamp: Number
 
 
-Vote: TypeAlias = Prepare | Commit
 Signable: TypeAlias = (
     Request | PrePrepare | Prepare | Commit | Checkpoint | ViewChange | NewView | Receipt | Ticket
 )

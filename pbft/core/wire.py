@@ -25,12 +25,7 @@ _encoder = msgspec.msgpack.Encoder()
 _signable: "msgspec.msgpack.Decoder[Signable]" = msgspec.msgpack.Decoder(Signable)
 _link: "msgspec.msgpack.Decoder[LinkMessage]" = msgspec.msgpack.Decoder(LinkMessage)
 _batch = msgspec.msgpack.Decoder(Batch)
-_MSGSPEC_ERRORS = (
-    msgspec.MsgspecError,
-    UnicodeDecodeError,
-    RecursionError,
-    MemoryError,
-)
+_MSGSPEC_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, MemoryError)
 
 T = TypeVar("T")
 

@@ -37,7 +37,6 @@ from pbft.core.wire import (
 )
 from pbft.crypto.digests import digest
 
-Ballot = PrePrepare | Prepare | Commit
 VERSIONS = 4
 """Of one kind, by one replica, about one place: two convict it, and more say nothing new."""
 

@@ -232,6 +232,29 @@ def test_a_batch_of_too_many_large_requests_is_not_voted_for() -> None:
     assert one.replica.status().drops["batch of too many large requests"] == 1
 
 
+@pytest.mark.scenario("FL5", kills="FL5 named requests are weighed when all are here")
+def test_of_a_batch_that_can_never_be_whole_no_more_is_kept() -> None:
+    """A primary and a client together: what a batch names has no room of its client's."""
+    one = Lab(me=1, inline_max_bytes=INLINE, request_max_bytes=6000, client_max_bytes=6000)
+    several = [large(one, timestamp) for timestamp in range(1, 21)]
+    one.feed(one.proposal(0, 1, naming(one, *several)), peer=0)
+    one.feed(*several[:-1])
+    asks = [FetchBatch(request_digest(each.raw)) for each in several]
+    assert [each.timestamp for _, each in requests_sent(one.feed(*asks))] == [1]
+    assert one.replica.status().drops["batch of too many large requests"] == 1
+
+
+@pytest.mark.scenario("T10", kills="T10 what another batch names goes too")
+def test_what_two_batches_name_is_awaited_though_one_of_them_goes() -> None:
+    one = Lab(me=1, inline_max_bytes=INLINE, checkpoint_interval=128, window=256)
+    bigs = [large(one, timestamp) for timestamp in range(1, MAX_PARTIAL + 2)]
+    for sequence in range(1, MAX_PARTIAL):
+        one.feed(one.proposal(0, sequence, naming(one, bigs[sequence])), peer=0)
+    one.feed(one.proposal(0, 99, naming(one, bigs[0], bigs[1])), peer=0)
+    one.feed(one.proposal(0, 50, naming(one, bigs[-1])), peer=0)
+    assert len(of_type(one.feed(bigs[1]), Prepare)) == 1
+
+
 def test_an_early_proposal_that_names_a_request_is_whole_in_its_view() -> None:
     one = lab()
     big = large(one)

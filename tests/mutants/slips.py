@@ -224,6 +224,24 @@ PROTOCOL = (
         "tests/traps/test_lost_disk.py::test_t35_a_view_change_of_a_forgotten_life_is_on_record_in_the_new_view",
     ),
     mutant(
+        "FL5",
+        "named requests are weighed when all are here",
+        "pbft/core/protocol/references.py",
+        "    if sum(len(each.raw) for each in known) > 2 * state.config.request_max_bytes:",
+        "    if None not in requests and sum(len(each.raw) for each in known) > 2 * "
+        "state.config.request_max_bytes:",
+        "tests/core/test_large_requests.py::test_of_a_batch_that_can_never_be_whole_no_more_is_kept",
+    ),
+    mutant(
+        "T10",
+        "what another batch names goes too",
+        "pbft/core/protocol/references.py",
+        "    del log.partial[last]\n",
+        "    for _, digest in log.partial.pop(last).references:\n"
+        "        log.missing.pop(digest, None)\n",
+        "tests/core/test_large_requests.py::test_what_two_batches_name_is_awaited_though_one_of_them_goes",
+    ),
+    mutant(
         "T35",
         "a view change to a view that was left is asked for",
         "pbft/core/state/recovery.py",

@@ -151,10 +151,8 @@ def certify(state: ReplicaState, turn: Turn) -> bool:
 def stabilise(state: ReplicaState, turn: Turn) -> bool:
     """Where we hold the certified state ourselves, the low watermark moves to it (§4.3)."""
     checkpoints = state.checkpoints
-    certified, own = (
-        checkpoints.certified,
-        checkpoints.own.get(checkpoints.certified.sequence),
-    )
+    certified = checkpoints.certified
+    own = checkpoints.own.get(certified.sequence)
     if certified.sequence <= checkpoints.stable.sequence or own is None:
         return False
     if own.root != certified.digest:

@@ -39,10 +39,12 @@ def keep(state: ReplicaState, body: Body, sequence: int) -> None:
     way from its client: it is not asked for at once."""
     requests = [find(state, digest) for _, digest in body.references]
     known = [request for request in requests if request is not None]
+    if sum(len(each.raw) for each in known) > 2 * state.config.request_max_bytes:
+        state.drops["batch of too many large requests"] += 1
+        state.log.partial.pop(body.digest, None)
+        state.log.let_go()
+        return
     if body.references and len(known) == len(requests):
-        if sum(len(each.raw) for each in known) > 2 * state.config.request_max_bytes:
-            state.drops["batch of too many large requests"] += 1
-            return
         body = body.made_whole(known)
     elif body.references and not _has_room(state, body, sequence):
         state.drops["batch among too many that wait for large requests"] += 1
@@ -65,8 +67,9 @@ def _has_room(state: ReplicaState, body: Body, sequence: int) -> bool:
     if log.body_at[last] <= sequence:
         return False
     log.touched[log.body_at[last]] = None
-    for _, digest in log.partial.pop(last).references:
-        log.missing.pop(digest, None)
+    del log.partial[last]
+    log.partial[body.digest] = body
+    log.let_go()
     return True
 
 

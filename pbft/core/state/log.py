@@ -145,11 +145,14 @@ class Log:
             if digest != NULL_BODY.digest:
                 self.bodies.pop(digest, None)
                 self.partial.pop(digest, None)
-        wanted = {digest for slot in self.slots.values() for digest in slot.digests}
+        self.let_go()
+        self.next_sequence = max(self.next_sequence, low_watermark + 1)
+        self.touched = dict.fromkeys(self.slots)
+
+    def let_go(self) -> None:
+        """Keep the large requests that bodies are made of or wait for, and ask for no others."""
         named = {name for body in self.partial.values() for _, name in body.references}
         held = {name for body in self.bodies.values() for name, _ in body.large}
         self.large = {name: each for name, each in self.large.items() if name in held | named}
-        wanted |= named
+        wanted = named.union(*(slot.digests for slot in self.slots.values()))
         self.missing = {d: each for d, each in self.missing.items() if d in wanted}
-        self.next_sequence = max(self.next_sequence, low_watermark + 1)
-        self.touched = dict.fromkeys(self.slots)
