@@ -158,7 +158,7 @@ class KeptCalls:
             kept = self._db.execute("INSERT INTO calls (name, key) VALUES (?, ?)", (name, key))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._db.in_transaction:
+            with suppress(sqlite3.Error):  # it is closed, or nothing has begun
                 self._db.execute("ROLLBACK")
             raise StorageError(f"the call cannot be kept, and is not made: {error}") from None
         del self._ended[: len(ended)]  # now, and where this failed with the next call
