@@ -81,7 +81,7 @@ def test_what_cannot_be_kept_is_not_sent(tmp_path: Path) -> None:
                 other.close()
                 with pytest.raises(StorageError, match="is not made"):
                     await calls.call(Bank.deposit, "ann")
-            with pytest.raises(StorageError, match="is not made: .*closed"):
+            with pytest.raises(StorageError, match=r"is not made: .*closed"):
                 await calls.call(Bank.deposit, "ann")
             assert await bank.total() == 1
             with pytest.raises(ConfigurationError, match="does not keep calls"):
