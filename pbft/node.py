@@ -44,7 +44,7 @@ from pbft.evidence import EvidenceFolder
 from pbft.nuisances import Nuisances
 from pbft.outbox import Outbox
 from pbft.store import MemoryStore, Store
-from pbft.transport.alarm import Alarm, instant
+from pbft.transport.alarm import Alarm, Steps, instant
 from pbft.transport.endpoint import Arrival, Endpoint, EndpointLimits, open_endpoint
 from pbft.transport.frames import CONTROL, MESSAGE
 from pbft.typed.hosting import Hosted, hosted
@@ -104,6 +104,8 @@ class Node:
         if isinstance(hosting, Hosted):
             judge_names(cluster.permitted, hosting.names)
         self._evidence = evidence
+        first = instant()
+        self._steps = Steps(first)
         honest = Replica(
             cluster.config,
             replica_id,
@@ -112,7 +114,7 @@ class Node:
             service=hosting,
             guard=Permissions(cluster.permitted, named=isinstance(hosting, Hosted)),
             records=self._store.load(),
-            now=instant(),
+            now=first,
         )
         self._mend = honest.mend
         self._replica = wrap(honest)
@@ -145,7 +147,7 @@ class Node:
             self.serving.set()
             while not self._stopping:
                 await self._alarm.wait(self._deadline())
-                await self._turn(instant())
+                await self._turn(self._steps.noted(instant()))
             await self._outbox.drained()
             await self._release(time.monotonic_ns())
         finally:

@@ -27,10 +27,12 @@ SECOND = 1_000_000_000
 
 
 class Instant(NamedTuple):
-    """A reading of both clocks, in nanoseconds, taken by the driver when a turn begins."""
+    """A reading of both clocks, in nanoseconds, taken by the driver when a turn begins. `stepped`:
+    how far the wall clock was set forward, or back, within the last seconds."""
 
     monotonic: int
     wall: int
+    stepped: int = 0
 
 
 class Packet(NamedTuple):

@@ -5,10 +5,30 @@ import time
 
 from pbft.core.ids import SECOND, Instant
 
+LEAST_STEP_NS, STEP_NS = SECOND, 10 * SECOND
+
 
 def instant() -> Instant:
     """Both clocks, for one turn."""
     return Instant(time.monotonic_ns(), time.time_ns())
+
+
+class Steps:
+    """Notices where the wall clock was set (TM7): what others proposed by the clock before is under
+    way still, and nobody is replaced for it, for `STEP_NS`."""
+
+    def __init__(self, first: Instant) -> None:
+        self._lead = first.wall - first.monotonic
+        self._stepped = 0
+        self._until = first.monotonic
+
+    def noted(self, now: Instant) -> Instant:
+        """`now`, with how far the clock has stepped lately."""
+        lead, before = now.wall - now.monotonic, self._lead
+        self._lead = lead
+        if abs(lead - before) > LEAST_STEP_NS:
+            self._stepped, self._until = lead - before, now.monotonic + STEP_NS
+        return now._replace(stepped=self._stepped if now.monotonic < self._until else 0)
 
 
 class Alarm:

@@ -94,6 +94,7 @@ class Lab:
         self.me = me
         self.now = 1_000_000_000
         self.wall = WALL
+        self.stepped = 0
         keys = signing_keys(n)
         verifier = Ed25519Verifier({p: key.public for p, key in keys.items()}, ADMITS)
         self.verifier = verifier
@@ -145,7 +146,7 @@ class Lab:
 
     @property
     def instant(self) -> Instant:
-        return Instant(self.now, self.wall)
+        return Instant(self.now, self.wall, self.stepped)
 
     # -- feeding ----------------------------------------------------------------------------
 

@@ -276,6 +276,22 @@ PROTOCOL = (
         f"{STATE_AND_PERSISTENCE}::test_t55_what_a_transfer_covers_waits_no_more",
     ),
     mutant(
+        "TM7",
+        "what was under way when the clocks stepped is late",
+        "pbft/core/protocol/ordering.py",
+        "late = min(abs(ahead), abs(ahead + stepped)) > state.config.clock_bound_ns",
+        "late = abs(ahead) > state.config.clock_bound_ns",
+        f"{STATE_AND_PERSISTENCE}::test_t48_what_was_under_way_when_all_clocks_stepped_is_not_late",
+    ),
+    mutant(
+        "TM7",
+        "a step of the clock is not noticed",
+        "pbft/transport/alarm.py",
+        "abs(lead - before) > LEAST_STEP_NS",
+        "lead - before > LEAST_STEP_NS",
+        "tests/transport/test_alarm.py::test_a_clock_that_was_set_is_noticed_for_a_while",
+    ),
+    mutant(
         "T48",
         "agreed time repeats",
         "pbft/core/protocol/execution.py",

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from pbft.core.ids import MILLISECOND
-from pbft.transport.alarm import Alarm, instant
+from pbft.core.ids import MILLISECOND, SECOND, Instant
+from pbft.transport.alarm import STEP_NS, Alarm, Steps, instant
 from pbft.transport.loop import run
 
 
@@ -86,3 +86,15 @@ def test_t56_a_wait_that_ends_by_time_has_read_the_sockets_first() -> None:
         assert heard.is_set()
 
     run(main())
+
+
+@pytest.mark.scenario("TM7")
+@pytest.mark.parametrize("step", [90 * SECOND, -90 * SECOND])
+def test_a_clock_that_was_set_is_noticed_for_a_while(step: int) -> None:
+    steps = Steps(Instant(0, 1_000))
+    assert steps.noted(Instant(5, 1_005)).stepped == 0
+    assert steps.noted(Instant(7, 1_007 + SECOND // 2)).stepped == 0  # it is only being corrected
+    wall = 1_000 + SECOND // 2 + step
+    for later in (9, 10, 8 + STEP_NS):
+        assert steps.noted(Instant(later, wall + later)).stepped == step
+    assert steps.noted(Instant(9 + STEP_NS, wall + 9 + STEP_NS)).stepped == 0

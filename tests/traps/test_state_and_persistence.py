@@ -276,6 +276,18 @@ def test_t48_a_first_proposal_far_from_our_clock_is_not_accepted() -> None:
     assert not of_type(lab.feed(lab.proposal(0, 1, wrong), peer=0), Prepare)
 
 
+@pytest.mark.scenario("T48", "TM7")
+@pytest.mark.parametrize("step", [3_600 * 10**9, -3_600 * 10**9])
+def test_t48_what_was_under_way_when_all_clocks_stepped_is_not_late(step: int) -> None:
+    lab = Lab(me=1)
+    before, after = (lab.batch(lab.request(k), time=lab.wall + step * (k - 1)) for k in (1, 2))
+    wrong = lab.batch(lab.request(3), time=lab.wall + 2 * step)
+    lab.wall, lab.stepped = lab.wall + step, step
+    assert of_type(lab.feed(lab.proposal(0, 1, before), peer=0), Prepare)
+    assert of_type(lab.feed(lab.proposal(0, 2, after), peer=0), Prepare)
+    assert not of_type(lab.feed(lab.proposal(0, 3, wrong), peer=0), Prepare)
+
+
 @pytest.mark.scenario("T48")
 def test_t48_a_re_proposed_batch_is_not_judged_by_the_clock_again() -> None:
     lab = Lab(me=2)

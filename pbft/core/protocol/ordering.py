@@ -70,7 +70,8 @@ def on_proposal(state: ReplicaState, turn: Turn, peer: Principal, proposed: Prop
         else:
             state.drops["second pre-prepare"] += 1
         return
-    late = abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns
+    ahead, stepped = proposed.body.time - turn.now.wall, turn.now.stepped
+    late = min(abs(ahead), abs(ahead + stepped)) > state.config.clock_bound_ns
     if late and proposed.body is not NULL_BODY:
         state.drops["proposed time out of bound"] += 1
         return

@@ -176,4 +176,4 @@ def _is_due(core: Replica, now: Instant) -> bool:
 
 def _later(now: Instant) -> Instant:
     """A nanosecond on the clock apart: the two cores never propose the same batch."""
-    return Instant(now.monotonic, now.wall + 1)
+    return now._replace(wall=now.wall + 1)

@@ -123,7 +123,7 @@ class Twins:
 
     def _clock(self, now: Instant, side: int) -> Instant:
         """A nanosecond apart, so that the copies never propose the same batch."""
-        return Instant(now.monotonic, now.wall + side)
+        return now._replace(wall=now.wall + side)
 
     def _where(self, packet: Packet) -> set[int]:
         if not isinstance(packet.peer, int):
