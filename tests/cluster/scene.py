@@ -10,6 +10,7 @@ from pbft.cli.main import main
 from pbft.core.status import ReplicaStatus
 from pbft.testing.cluster.account import Account, Worker, until_level
 from pbft.testing.cluster.mesh import MeshCluster
+from pbft.testing.cluster.proxy import Conditions, Side, _send
 
 TIMEOUT = 0.5
 PROTOCOL = {
@@ -121,6 +122,46 @@ class Scene:
         """Whatever was cut, killed or slow: nothing that anybody kept convicts anybody (AC6)."""
         homes = [str(self.mesh.home(each)) for each in EVERYBODY]
         assert main(["audit", *homes, "--cluster", str(self.mesh.directory)]) == 0
+
+
+class Recorded:
+    """Everything that passes a proxy: `again` sends it once more, to where it went."""
+
+    def __init__(self, mesh: MeshCluster) -> None:
+        self.kept: list[tuple[Side, bytes]] = []
+        proxy, whole = mesh._proxy, mesh._proxy._forward
+
+        def forward(data: bytes, out: Side, conditions: Conditions) -> None:
+            self.kept.append((out, data))
+            whole(data, out, conditions)
+
+        proxy._forward = forward  # type: ignore[method-assign]
+
+    @property
+    def largest(self) -> int:
+        return max(len(data) for _, data in self.kept)
+
+    def to(self, name: str) -> int:
+        """How many went there."""
+        return sum(side.name == name for side, _ in self.kept)
+
+    async def until(self, name: str, count: int) -> None:
+        """So many went there."""
+        for _ in range(int(2 * BOUND * 1000)):
+            if self.to(name) >= count:
+                return
+            await asyncio.sleep(0.001)
+        raise TimeoutError(f"only {self.to(name)} of {count} datagrams for {name}")
+
+    async def again(self, times: int, to: str | None = None) -> int:
+        """All, or those to one, so many times; how many that were."""
+        kept = [each for each in self.kept if to in (None, each[0].name)]
+        for _ in range(times):
+            for number, (out, data) in enumerate(kept):
+                _send(out, data)
+                if number % 200 == 0:
+                    await asyncio.sleep(0)
+        return times * len(kept)
 
 
 @asynccontextmanager

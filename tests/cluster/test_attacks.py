@@ -14,8 +14,8 @@ from pbft.services.kv import Get, KeyValueClient, Put, encode
 from pbft.testing.cluster import ProcessCluster, free_ports
 from pbft.testing.cluster.account import until_level
 from pbft.testing.cluster.mesh import MeshCluster
-from pbft.testing.cluster.proxy import CUT, Conditions, Side, _send
-from tests.cluster.scene import BOUND, EVERYBODY, TIMEOUT, scene
+from pbft.testing.cluster.proxy import CUT, Conditions
+from tests.cluster.scene import BOUND, EVERYBODY, TIMEOUT, Recorded, scene
 
 pytestmark = pytest.mark.cluster
 
@@ -111,33 +111,6 @@ def test_a_primary_that_starves_one_client_and_a_source_that_lies(tmp_path: Path
         asyncio.run(go())
         log = (cluster.directory / "replica-3.log").read_text()
         assert "Installed" in log
-
-
-class Recorded:
-    """Everything that passes a proxy: `again` sends it once more, to where it went."""
-
-    def __init__(self, mesh: MeshCluster) -> None:
-        self.kept: list[tuple[Side, bytes]] = []
-        proxy, whole = mesh._proxy, mesh._proxy._forward
-
-        def forward(data: bytes, out: Side, conditions: Conditions) -> None:
-            self.kept.append((out, data))
-            whole(data, out, conditions)
-
-        proxy._forward = forward  # type: ignore[method-assign]
-
-    @property
-    def largest(self) -> int:
-        return max(len(data) for _, data in self.kept)
-
-    async def again(self, times: int) -> int:
-        kept = list(self.kept)
-        for _ in range(times):
-            for number, (out, data) in enumerate(kept):
-                _send(out, data)
-                if number % 200 == 0:
-                    await asyncio.sleep(0)
-        return times * len(kept)
 
 
 @pytest.mark.scenario("TM8", "VC18", "RP1", "RP2", "NW11")
