@@ -51,13 +51,13 @@ async def puts(client: Client, count: int) -> None:
 
 
 @pytest.mark.scenario("TM7")
-@pytest.mark.parametrize("who", [(0, 1, 2, 3), (0,), (2,)])
+@pytest.mark.parametrize("who", [(0, 1, 2, 3), (0,)])
 def test_wall_clocks_that_jump_by_an_hour_in_all_or_in_one(
     tmp_path: Path, who: tuple[int, ...]
 ) -> None:
     async def go() -> None:
         async with Client(tmp_path / "c", timeout=SECONDS) as client:
-            until = time.monotonic() + 1.5
+            until = time.monotonic() + 1.0
             while time.monotonic() < until:
                 await puts(client, 20)
             seen = await until_level(client, EVERYBODY, SECONDS)
@@ -73,11 +73,8 @@ def test_wall_clocks_that_jump_by_an_hour_in_all_or_in_one(
 
 
 SAMPLED = (
-    Point(Boundary.UNSYNCED, "Accepted"),
     Point(Boundary.SYNCED, "Prepared"),
-    Point(Boundary.FIRST, "Prepare"),
     Point(Boundary.SECOND, "Commit"),
-    Point(Boundary.FIRST, "Checkpoint"),
     Point(Boundary.UNANSWERED, "Reply"),
 )
 
@@ -125,10 +122,10 @@ def test_a_process_that_is_killed_again_and_again_while_it_fetches(tmp_path: Pat
             await asyncio.gather(*(kv.put(key, key * 100) for key in keys))
             recorded = Recorded(mesh)
             mesh.everywhere(Conditions(delay_ms=(4.0, 6.0)))
-            for life in range(1, 7):
+            for life in range(1, 5):
                 before = recorded.to("replica-3")
                 mesh.start(3)
-                await recorded.until("replica-3", before + 60 * life)
+                await recorded.until("replica-3", before + 80 * life)
                 mesh.kill(3)
             assert "Installed" not in log.read_text("utf-8")
             mesh.heal()
