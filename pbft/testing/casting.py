@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 
 from pbft.core.authentication import Ed25519Verifier, Signer, Verifier
-from pbft.core.ids import Instant, Principal, ReplicaId, RequestKey
+from pbft.core.ids import Instant, Principal, ReplicaId, RequestKey, admitter
 from pbft.core.records import AnyRecord, Began
 from pbft.core.replica import Replica
 from pbft.crypto.signing import SigningKey
@@ -12,6 +12,7 @@ from pbft.testing.byzantine import ADVERSARIES, PACING, Behaviour, Twins
 from pbft.testing.byzantine.colluding import Ring
 from pbft.testing.byzantine.composed import COMPOSED, COMPOSITIONS, Composed
 from pbft.testing.disk import Disk
+from pbft.testing.guests import ADMITS, Keyed, is_guest
 from pbft.testing.host import Driven, Host
 from pbft.testing.plan import TWIN, Plan
 from pbft.testing.rounds import Rounds
@@ -51,16 +52,20 @@ class Casting:
             name = "twins" if self.plan.twins else self.plan.traitors[host.number]
             yield name, host.replica.acted
 
-    def _keys(self) -> tuple[dict[Principal, Signer], Verifier]:
+    def _keys(self) -> tuple[dict[Principal, Keyed], Verifier]:
         principals: list[Principal] = [*range(self.plan.config.n), *(self.plan.scripts or ())]
         principals += dict.fromkeys(each.client for each in self.plan.outbursts or ())
+        principals += dict.fromkeys(admitter(str(each)) for each in principals if is_guest(each))
         rng = random.Random(f"keys {self.plan.seed}")
-        seeds = {principal: rng.randbytes(32) for principal in principals}
+        seeds = {principal: rng.randbytes(32) for principal in dict.fromkeys(principals)}
+        known = {each: seed for each, seed in seeds.items() if not is_guest(each)}
+        admits = {each: ADMITS for each in known if isinstance(each, str)}
         if self.plan.real_keys:
             keys = {principal: SigningKey(seed) for principal, seed in seeds.items()}
-            signers: dict[Principal, Signer] = dict(keys)
-            return signers, Ed25519Verifier({p: key.public for p, key in keys.items()})
-        return {p: TagSigner(seed) for p, seed in seeds.items()}, TagVerifier(seeds)
+            return dict(keys), Ed25519Verifier({p: keys[p].public for p in known}, admits)
+        guests = [seed for each, seed in seeds.items() if is_guest(each)]
+        tags = {p: TagSigner(seed) for p, seed in seeds.items()}
+        return dict(tags), TagVerifier(known, guests, admits)
 
     def _shared(self) -> dict[Principal, Signer]:
         """The keys of traitors and of faulty clients."""

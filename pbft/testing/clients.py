@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from pbft.client_session import ClientEffects, ClientSession
-from pbft.core.authentication import Authentication, Signer, Verifier
+from pbft.core.authentication import Authentication, Verifier
 from pbft.core.effects import Send
 from pbft.core.ids import SECOND, ClientId, Instant, Packet, Principal
-from pbft.core.messages import Request
+from pbft.core.messages import Read, Request
+from pbft.core.wire import encode_link
 from pbft.testing.checkers import Checkers
+from pbft.testing.guests import Keyed, made_out, may_admit, tickets
 from pbft.testing.observers import Observer
 from pbft.testing.plan import Plan
 from pbft.testing.scripts import Outburst, Saying, Script
@@ -37,11 +39,17 @@ class Clients:
     """All clients of one run. The plan is an explicit one."""
 
     def __init__(
-        self, stage: Stage, signers: Mapping[Principal, Signer], verifier: Verifier
+        self, stage: Stage, signers: Mapping[Principal, Keyed], verifier: Verifier
     ) -> None:
         self._stage = stage
         self._signers = signers
-        self._verifier = verifier
+        cluster = stage.plan.config.cluster_id
+        self._signing = {
+            name: Authentication(cluster, signer, verifier)
+            for name, signer in signers.items()
+            if isinstance(name, str)
+        }
+        self._tickets = tickets(signers, self._signing)
         self._alarms: set[tuple[str, int]] = set()
         self._last: dict[ClientId, Send] = {}
         """The last request of each correct client: anybody may have seen it."""
@@ -50,7 +58,13 @@ class Clients:
 
     def _workload(self, name: ClientId, script: Script) -> Workload:
         signer = self._signers[name]
-        session = ClientSession(self._stage.plan.config, name, signer=signer, first_timestamp=1)
+        session = ClientSession(
+            self._stage.plan.config,
+            name,
+            signer=signer,
+            first_timestamp=1,
+            ticket=self._tickets.get(name, b""),
+        )
         return Workload(session, script, self._stage.subject.reads)
 
     def schedule(self) -> None:
@@ -63,10 +77,16 @@ class Clients:
     def _outburst(self, outburst: Outburst) -> None:
         self._stage.faults["faulty client"] += 1
         helped = outburst.through in self._stage.plan.traitors
-        source = outburst.through if outburst.through is not None and helped else outburst.client
         for saying in outburst.says:
+            source: Principal = outburst.client
+            guest = saying.names or ""
+            admitted = guest == saying.shows and may_admit(outburst.client, guest)
+            if outburst.through is not None and helped:
+                source = outburst.through
+            elif admitted:
+                source = guest
             send = self._said(outburst.client, saying)
-            if saying.names is None:
+            if saying.names is None or admitted:
                 self._signs(send)
             for _ in range(saying.times):
                 self._stage.post(source, send)
@@ -75,14 +95,22 @@ class Clients:
         repeated = self._last.get(saying.repeats or "")
         if repeated is not None:
             return Send(saying.to, repeated.data, repeated.message)
-        cluster = self._stage.plan.config.cluster_id
-        authentication = Authentication(cluster, self._signers[client], self._verifier)
-        name = saying.names or client
-        signed = authentication.sign(Request(name, saying.timestamp, saying.operations))
+        name, ticket = saying.names or client, self._shown(client, saying.shows)
+        if saying.shows and saying.names is None:
+            read = Read(1, saying.timestamp, saying.operations, stale=True, ticket=ticket)
+            return Send(saying.to, encode_link(read), read)
+        request = Request(name, saying.timestamp, saying.operations, ticket)
+        signed = self._signing[client].sign(request)
         raw = bytearray(signed.raw)
         if saying.flipped is not None:
             raw[saying.flipped % len(raw)] ^= 1
         return Send(saying.to, bytes(raw), signed.message)
+
+    def _shown(self, client: ClientId, guest: ClientId | None) -> bytes:
+        """Anybody may have seen the tickets of others."""
+        if guest is None or guest in self._tickets:
+            return self._tickets.get(guest or "", b"")
+        return made_out(guest, self._signers[client], self._signing[client])
 
     def _signs(self, send: Send) -> None:
         """Remember what clients really signed."""

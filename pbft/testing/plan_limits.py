@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pbft.core.config import MAX_REQUEST_BYTES
-from pbft.core.ids import MILLISECOND, SECOND
+from pbft.core.ids import MAX_GUESTS, MILLISECOND, SECOND
 from pbft.testing.plan import Plan
 from pbft.testing.reductions import REPLICAS, TIMES, names_of
 
@@ -13,7 +13,7 @@ MAX_NS = 24 * 3600 * SECOND
 BESIDE_BYTES = 1024
 """What a request holds besides one operation, at most."""
 MAX_NAME = 64
-NAMES = ("client", "names", "repeats")
+NAMES = ("client", "names", "repeats", "shows")
 PARTS = {"loss", "duplicates", "chance"}
 """Of one."""
 COUNTS: dict[str, tuple[int, int]] = {
@@ -86,3 +86,6 @@ def _wrong(name: str, own: str, value: float, nodes: int) -> Iterator[str]:
 def _misnamed(name: str, value: str) -> Iterator[str]:
     if not 1 <= len(value) <= MAX_NAME:
         yield f"{name} names a client by {len(value)} characters, and not by 1 to {MAX_NAME}"
+    slot = value.partition("/")[2]
+    if "/" in value and not (slot.isascii() and slot.isdecimal() and int(slot) < MAX_GUESTS):
+        yield f"{name} names a guest {value!r}, and not admitter/slot up to {MAX_GUESTS - 1}"

@@ -34,7 +34,9 @@ class Script:
 class Saying:
     """A request that a faulty client signs for some replicas; `flipped`: which byte is damaged
     afterwards, if one is. `times`: so often. `names`: another client, in whose name it signs.
-    `repeats`: the last request of that client goes out in the place of an own one."""
+    `repeats`: the last request of that client goes out in the place of an own one. `shows`: the
+    ticket of that guest, or one that it makes out itself; in a request, or, where that names nobody
+    else, in a read."""
 
     to: tuple[ReplicaId, ...]
     timestamp: int
@@ -43,6 +45,7 @@ class Saying:
     times: int = 1
     names: ClientId | None = None
     repeats: ClientId | None = None
+    shows: ClientId | None = None
 
 
 @dataclass(frozen=True, slots=True)

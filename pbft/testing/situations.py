@@ -30,6 +30,7 @@ from pbft.core.messages import (
 from pbft.core.service import FORGOTTEN
 from pbft.core.state.replica_state import ReplicaState
 from pbft.core.wire import NULL_DIGEST, decode_batch, decode_signed
+from pbft.testing.guests import is_guest
 from pbft.testing.host import Host
 from pbft.testing.inside import state_of
 from pbft.testing.observers import Observer
@@ -76,6 +77,7 @@ SITUATIONS: dict[str, str] = {
     "fast read": "answered outside the order",
     "fast read ordered": "no quorum agreed in time",
     "reply starvation": "a client had to ask again for what had executed",
+    "guest served": "one that another client admitted, by its ticket",
     "greedy client": "one asked for more than it may wait for",
     "peer charged": "one made a replica work for nothing",
     "null batch": "a number was spent on nothing",
@@ -164,6 +166,7 @@ class Situations(Observer):
                 self._executed(event)
 
     def _executed(self, event: Executed) -> None:
+        self._saw("guest served", any(is_guest(client) for client, _ in event.requests))
         self._saw("null batch", event.digest == NULL_DIGEST)
         body = self._simulation.checkers.bodies.get(event.digest)
         if body is not None and event.digest not in self._judged:

@@ -20,6 +20,7 @@ from pbft.testing.byzantine.composed import COMPOSED
 from pbft.testing.byzantine.drawn import attacks
 from pbft.testing.disk import Harm
 from pbft.testing.failpoints import POINTS, Stop
+from pbft.testing.guests import invited
 from pbft.testing.losses import Loss
 from pbft.testing.malice import malice
 from pbft.testing.ordeals import quiet
@@ -43,6 +44,8 @@ PACED_CALLS = 24
 """Of each client: enough for a debt of four timeouts, in calls of half of one."""
 FOUND_OUT = ("slow-40%", "slow-60%", "slow-90%", "starve-one")
 """Of `PACING`: whom f+1 others find too slow, before anything times out."""
+INVITED = 0.25
+"""Of all runs have guests among their clients."""
 CALLS = 200
 """Of all clients, times replicas, at most: larger clusters get fewer, so that all take alike."""
 
@@ -82,7 +85,9 @@ def swarm(
     plan = _with_clients(drawn, plan)
     if drawn.has("pacing"):
         return _paced(drawn, plan)
-    return _with_end(drawn, moods.in_a_mood(_dice(seed, replicas), plan))
+    plan = _with_end(drawn, moods.in_a_mood(_dice(seed, replicas), plan))
+    dice = random.Random(f"guests {seed} {replicas}")
+    return invited(plan, dice) if dice.random() < INVITED else plan
 
 
 def _dice(seed: int, replicas: int | None) -> random.Random:

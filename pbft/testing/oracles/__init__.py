@@ -11,7 +11,7 @@ from pbft.testing.oracles.bounds import BoundedEgress, BoundedMemory
 from pbft.testing.oracles.holdings import Holdings
 from pbft.testing.oracles.proofs import Proofs
 from pbft.testing.oracles.quietness import Quietness
-from pbft.testing.oracles.replies import OneReply
+from pbft.testing.oracles.replies import OneReply, OwnTicket
 from pbft.testing.oracles.storage import Storage
 from pbft.testing.oracles.suspicion import Suspicion
 
@@ -22,6 +22,7 @@ __all__ = [
     "BoundedMemory",
     "Holdings",
     "OneReply",
+    "OwnTicket",
     "Proofs",
     "Quietness",
     "Storage",
@@ -34,5 +35,5 @@ def every_oracle() -> list[Observer]:
     """One of each, for one run."""
     return [
         *(BoundedMemory(), BoundedEgress(), Proofs(), Quietness(), OneReply()),
-        *(Accountability(), Attention(), Holdings(), Storage(), Suspicion()),
+        *(Accountability(), Attention(), Holdings(), Storage(), Suspicion(), OwnTicket()),
     ]
