@@ -101,3 +101,21 @@ def test_what_was_due_before_its_client_was_greedy_is_not_due_any_more() -> None
         assert started(lab, 0.1) == []
         lab.feed(lab.request(sequence + REQUESTS_PER_CLIENT, client="bob"))
         assert started(lab, 0.3) == []
+
+
+@pytest.mark.scenario("FL13", kills="T24 a new view waits for a client that turns greedy")
+@pytest.mark.parametrize("executes", [True, False])
+def test_a_new_view_does_not_wait_for_a_client_that_turns_greedy(executes: bool) -> None:
+    """Its primary has no room for that request, beside all others of that client. Nor is anything
+    gained by it: the next request is waited for as long as at the start (T25)."""
+    lab = Lab(me=2)
+    lab.feed(lab.request(99, client="bob"))
+    assert len(started(lab, 1.5)) == 1
+    lab.feed(lab.new_view(1, [lab.view_change(each, 1) for each in (0, 1, 3)], {}), peer=1)
+    lab.feed(*(lab.request(timestamp, client="bob") for timestamp in FLOOD))
+    if executes:
+        lab.settle(1, view=1, batch=lab.batch(lab.request(1, client="alice")))
+        assert started(lab, 5) == []
+    lab.feed(lab.request(2, client="alice"))
+    assert len(started(lab, 1.1)) == executes
+    assert len(started(lab, 1.1)) == (not executes)

@@ -224,6 +224,22 @@ PROTOCOL = (
         "tests/traps/test_lost_disk.py::test_t35_a_view_change_of_a_forgotten_life_is_on_record_in_the_new_view",
     ),
     mutant(
+        "T24",
+        "a new view waits for a client that turns greedy",
+        "pbft/core/protocol/view_change.py",
+        "    if waits is not None and not requests.greedy(waits[0]):",
+        "    if waits is not None:",
+        "tests/core/test_greedy_clients.py::test_a_new_view_does_not_wait_for_a_client_that_turns_greedy",
+    ),
+    mutant(
+        "T25",
+        "a client that turns greedy is progress",
+        "pbft/core/protocol/view_change.py",
+        "        if views.awaited != waits or executed:",
+        "        if views.awaited is not None or executed:",
+        "tests/core/test_greedy_clients.py::test_a_new_view_does_not_wait_for_a_client_that_turns_greedy",
+    ),
+    mutant(
         "FL5",
         "named requests are weighed when all are here",
         "pbft/core/protocol/references.py",

@@ -201,13 +201,15 @@ def _accept(state: ReplicaState, pre_prepare: Signed[PrePrepare]) -> None:
 
 
 def progress(state: ReplicaState, turn: Turn) -> bool:
-    """The back-off ends when what we waited for at the view's start has executed (T25)."""
-    views = state.views
-    if views.awaited is not None and views.awaited in state.requests.waiting:
+    """The back-off ends when what we waited for at the view's start has executed (T25). If its
+    client has turned greedy since, nobody is blamed for it, and it is no progress either."""
+    views, requests = state.views, state.requests
+    waits = views.awaited if views.awaited in requests.waiting else None
+    if waits is not None and not requests.greedy(waits[0]):
         return False
     if views.active and views.progressed < views.view:
         executed = state.sessions.time > views.entered_at
-        if views.awaited is not None or executed:
+        if views.awaited != waits or executed:
             views.progressed = views.view
     views.awaited = None
     return False
