@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -90,13 +90,17 @@ def serve(
 
 
 async def _run(node: Node, replica: ReplicaId, *, with_parent: bool, notify: int | None) -> None:
-    """`until_stopped`; the number of the replica goes to the descriptor `notify` once it serves."""
+    """`until_stopped`; the number of the replica goes to the descriptor `notify` once it serves.
+    Where nobody has that any more, our parent may have gone before we knew who it was."""
 
     async def tell(descriptor: int) -> None:
         await node.serving.wait()
-        with suppress(OSError):  # nobody waits any more
+        try:
             os.write(descriptor, b"%d\n" % replica)
             os.close(descriptor)
+        except OSError:
+            if with_parent:
+                node.stop()
 
     telling = None if notify is None else asyncio.create_task(tell(notify))
     try:

@@ -29,7 +29,7 @@ def add_parser(subparsers: SubParsers) -> None:
     parser.add_argument(
         "--with-parent",
         action="store_true",
-        help="stop when the process that started this one is gone",
+        help="stop when the process that started this one is gone, or nobody reads from N",
     )
     parser.add_argument(
         "--notify-fd",

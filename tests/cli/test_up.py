@@ -1,6 +1,7 @@
 """`pbft up` says who started and who did not; a line before anybody could have started says
 nothing."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -51,3 +52,22 @@ def test_who_has_a_broken_disk_is_named_and_the_others_go_on(tmp_path: Path) -> 
     assert "pbft: replicas 0, 1 and 3 started, and 2 ended: above it says why\n" in errors
     assert "`pbft recover c 2`" in errors
     assert up.returncode == 1
+
+
+def test_replicas_end_with_an_up_that_was_killed_before_they_knew_it(tmp_path: Path) -> None:
+    """What adopts them is their parent when they look first: nobody hears that they serve."""
+    made, identities = Cluster.create(ports=free_ports(8))
+    made.save(tmp_path / "c", identities)
+    hearing, telling = os.pipe()
+    replica = subprocess.Popen(
+        command("replica", "c", "0", "--with-parent", "--notify-fd", str(telling)),
+        cwd=tmp_path,
+        env=environment(),
+        pass_fds=[telling],
+    )
+    os.close(hearing)
+    os.close(telling)
+    try:
+        assert replica.wait(timeout=20) == 0
+    finally:
+        replica.kill()
