@@ -244,6 +244,20 @@ def test_of_a_batch_that_can_never_be_whole_no_more_is_kept() -> None:
     assert one.replica.status().drops["batch of too many large requests"] == 1
 
 
+@pytest.mark.scenario("FL5", kills="FL5 what batches of left views have got stays")
+def test_what_a_left_view_got_of_a_batch_stays_for_one_more() -> None:
+    """The next may propose that batch again; primaries that never mean to would fill a backup."""
+    one = Lab(me=1, inline_max_bytes=INLINE, request_max_bytes=6000, client_max_bytes=6000)
+    waits, named, missing = (large(one, timestamp) for timestamp in (1, 2, 3))
+    one.feed(one.proposal(0, 1, naming(one, named, missing)), peer=0)
+    one.feed(waits, named)
+    ask = FetchBatch(request_digest(named.raw))
+    for view, kept in ((2, 1), (3, 0)):
+        changes = [one.view_change(by, view) for by in (0, 2, 3)]
+        one.feed(one.new_view(view, changes, {}), peer=view)
+        assert len(requests_sent(one.feed(ask))) == kept
+
+
 @pytest.mark.scenario("T10", kills="T10 what another batch names goes too")
 def test_what_two_batches_name_is_awaited_though_one_of_them_goes() -> None:
     one = Lab(me=1, inline_max_bytes=INLINE, checkpoint_interval=128, window=256)

@@ -249,6 +249,14 @@ PROTOCOL = (
         "tests/core/test_large_requests.py::test_of_a_batch_that_can_never_be_whole_no_more_is_kept",
     ),
     mutant(
+        "FL5",
+        "what batches of left views have got stays",
+        "pbft/core/state/log.py",
+        "        self.let_go()  # what partial batches have got may be proposed again\n",
+        "",
+        "tests/core/test_large_requests.py::test_what_a_left_view_got_of_a_batch_stays_for_one_more",
+    ),
+    mutant(
         "T10",
         "what another batch names goes too",
         "pbft/core/protocol/references.py",

@@ -15,7 +15,8 @@ from pbft.core.state.log import Slot
 from pbft.core.verified import ProvenViewChange, StableCheckpoint
 from pbft.core.wire import batch_digest
 from pbft.testing.disk import Disk
-from pbft.testing.oracles import Attention, Holdings, Storage, Suspicion
+from pbft.testing.oracles import Attention, BoundedMemory, Holdings, Storage, Suspicion
+from pbft.testing.oracles.bounds import LOOK_EVERY, PARTIALS
 from pbft.testing.oracles.suspicion import JOINED, TIMED_OUT, WAITED
 from tests.core.lab import Lab
 from tests.testing.watched import Watched
@@ -294,3 +295,23 @@ def test_a_disk_holds_the_state_and_no_more() -> None:
     disk.sync(disk.write([Settled(b"\x01\x02", ONE)]))
     watched.oracle.ended(0)
     assert len(watched.said) == 3
+
+
+# -- bounds ----------------------------------------------------------------------------------------
+
+
+def test_what_large_requests_take_is_bounded(lab: Lab) -> None:
+    watched = Watched(BoundedMemory(), lab)
+    log, limit = watched.state.log, 3 * lab.config.request_max_bytes * (1 + PARTIALS)
+    request = lab.request(1, bytes(limit // 200))
+    for count, flagged in ((100, False), (250, True)):
+        log.large = {b"%d" % number: request for number in range(count)}
+        assert any(watched.turn() for _ in range(LOOK_EVERY)) == flagged
+
+
+def test_of_what_is_missing_so_much_is_asked_for(lab: Lab) -> None:
+    watched = Watched(BoundedMemory(), lab)
+    limit = PARTIALS * lab.config.batch_max_requests
+    for count, flagged in ((limit, False), (limit + 1, True)):
+        watched.state.log.missing = {b"%d" % number: 0 for number in range(count)}
+        assert any(watched.turn() for _ in range(LOOK_EVERY)) == flagged

@@ -124,6 +124,7 @@ class Log:
         behind it (T17 g): the O of each view takes the place of the one before."""
         for sequence in [each for each in self.slots if each > reach]:
             del self.slots[sequence]
+        self.let_go()  # what partial batches have got may be proposed again
         self.partial, self.missing = {}, {}
         for early in self.early.values():
             for passed in [each for each in early.by_view if each < view]:

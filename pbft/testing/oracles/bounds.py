@@ -26,6 +26,8 @@ LOOK_EVERY = 8
 """Turns of one replica between two looks at it."""
 RESENT = (BatchBody, Decision, Nodes, StableProof, Witness)
 """What is only ever sent to whoever lacks it."""
+PARTIALS = 2 * MAX_PARTIAL
+"""Of this view, and what those of the last one have got."""
 BODIES_PER_SLOT = 8
 """A body is kept for each view that a number was proposed in: so many views while one checkpoint
 becomes stable is more than any run here has."""
@@ -57,6 +59,10 @@ def sizes(state: ReplicaState) -> Iterator[tuple[str, int, int]]:
     yield "slots", len(log.slots), window + config.window  # O of a NEW-VIEW, to a laggard (T17 g)
     yield "bodies", len(log.bodies), BODIES_PER_SLOT * window + 1
     yield "partial batches", len(log.partial), MAX_PARTIAL
+    large, batches = sum(len(each.raw) for each in log.large.values()), len(log.bodies)
+    yield "bytes of large requests", large, 3 * config.request_max_bytes * (batches + PARTIALS)
+    named = PARTIALS * config.batch_max_requests
+    yield "digests that are asked for", len(log.missing), named + 2 * len(log.slots)
     yield (
         "early bytes",
         max((e.bytes for e in log.early.values()), default=0),
