@@ -55,6 +55,23 @@ def test_work_costs_nothing() -> None:
     assert lab.feed(lab.request(2), peer="alice").nuisance == {}
 
 
+@pytest.mark.scenario("FL5", "FL7", kills="FL7 an answer that is asked for again costs nothing")
+def test_who_asks_again_pays_for_the_answer_by_its_size() -> None:
+    """Some hundred bytes bring megabytes, as often as they are sent."""
+    lab = Lab(me=1)
+    lab.settle(1)
+    vars(lab.service)["execute"] = lambda operation, context: bytes(4 * 1024 * 1024)
+    lab.settle(2)
+    (small,) = lab.feed(lab.request(1)).nuisance.values()
+    again = lab.feed(lab.request(2))
+    assert len(again.replies[0].data) > 4 * 1024 * 1024
+    assert again.nuisance.keys() == {"alice"}
+    assert again.nuisance["alice"] > 100 * small
+    allowed = NUISANCE_BURST_US // again.nuisance["alice"]
+    assert 8 * REQUESTS_IN_FLIGHT < allowed < 100
+    assert lab.feed_raw(lab.request(2).raw, peer=3).nuisance == {}
+
+
 @pytest.mark.scenario("FL6")
 def test_a_primary_pays_for_pre_prepares_after_the_first() -> None:
     lab = Lab(me=1)

@@ -249,6 +249,15 @@ PROTOCOL = (
         "tests/core/test_large_requests.py::test_of_a_batch_that_can_never_be_whole_no_more_is_kept",
     ),
     mutant(
+        "FL7",
+        "an answer that is asked for again costs nothing",
+        "pbft/core/protocol/execution.py",
+        "            if asked:\n"
+        "                turn.charge(key[0], AGAIN_US + cached.weight // AGAIN_BYTES_PER_US)\n",
+        "",
+        "tests/test_nuisances.py::test_who_asks_again_pays_for_the_answer_by_its_size",
+    ),
+    mutant(
         "FL5",
         "what batches of left views have got stays",
         "pbft/core/state/log.py",

@@ -28,6 +28,9 @@ READS_PER_TURN = 8
 """Of one client."""
 ATTESTS_PER_TURN = 64
 """Of all clients together: each costs a signature."""
+AGAIN_US, AGAIN_BYTES_PER_US = 20, 1024
+"""What an answer costs that a client asks for again, and its size: a correct one asks again, too,
+where links are slow."""
 ANSWERS_PER_WRITE = 256
 """Written into the tree together, also between checkpoints: so a checkpoint finds only a few."""
 TOO_LARGE = REFUSED + b"ResultTooLarge: the operation took effect, its result cannot be sent"
@@ -134,13 +137,15 @@ def _result(operation: bytes, run: Callable[[bytes], bytes]) -> bytes:
 
 def answer(state: ReplicaState, turn: Turn) -> bool:
     """Answer retries from the client table (§4.1): whole, where the client itself asks, since
-    whoever should have sent the results may be faulty."""
+    whoever should have sent the results may be faulty. It pays for that: few bytes bring many."""
     retried = list(state.requests.retried.items())
     state.requests.retried.clear()
     for key, asked in retried:
         cached = state.sessions.answer(key)
         if cached is not None:
             _reply(state, turn, key[0], cached, asked)
+            if asked:
+                turn.charge(key[0], AGAIN_US + cached.weight // AGAIN_BYTES_PER_US)
     closed, state.requests.closed = state.requests.closed, []
     for request in closed:
         message = request.message
@@ -154,18 +159,9 @@ def _reply(state: ReplicaState, turn: Turn, client: ClientId, answer: Answer, wh
     """The one place where replies are made; a diverged replica makes none (T54)."""
     if state.checkpoints.diverged:
         return
-    view = state.views.view
-    turn.reply(
-        client,
-        Reply(
-            view,
-            answer.timestamp,
-            answer.request,
-            answer.sequence,
-            _said(answer.results, whole),
-            state.me,
-        ),
-    )
+    view, said = state.views.view, _said(answer.results, whole)
+    reply = Reply(view, answer.timestamp, answer.request, answer.sequence, said, state.me)
+    turn.reply(client, reply)
 
 
 def _said(results: tuple[bytes, ...], whole: bool) -> tuple[bytes, ...] | Digest:
