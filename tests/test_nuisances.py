@@ -4,7 +4,7 @@ import pytest
 
 from pbft.client_session import REQUESTS_IN_FLIGHT
 from pbft.core.ids import SECOND
-from pbft.core.messages import Commit, StableProof, Status
+from pbft.core.messages import Attest, Commit, StableProof, Status
 from pbft.core.replica import NUISANCE_PER_TURN_US
 from pbft.core.wire import batch_digest
 from pbft.nuisances import (
@@ -70,6 +70,8 @@ def test_who_asks_again_pays_for_the_answer_by_its_size() -> None:
     allowed = NUISANCE_BURST_US // again.nuisance["alice"]
     assert 8 * REQUESTS_IN_FLIGHT < allowed < 100
     assert lab.feed_raw(lab.request(2).raw, peer=3).nuisance == {}
+    small, large = (lab.feed(Attest(each), peer="alice").nuisance["alice"] for each in (1, 2))
+    assert large > 100 * small
 
 
 @pytest.mark.scenario("FL6")

@@ -250,6 +250,14 @@ PROTOCOL = (
     ),
     mutant(
         "FL7",
+        "a receipt of a large answer costs no more than that of a small one",
+        "pbft/core/protocol/execution.py",
+        "            turn.charge(key[0], answer.weight // AGAIN_BYTES_PER_US)\n",
+        "",
+        "tests/test_nuisances.py::test_who_asks_again_pays_for_the_answer_by_its_size",
+    ),
+    mutant(
+        "FL7",
         "an answer that is asked for again costs nothing",
         "pbft/core/protocol/execution.py",
         "            if asked:\n"

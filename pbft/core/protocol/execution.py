@@ -29,8 +29,8 @@ READS_PER_TURN = 8
 ATTESTS_PER_TURN = 64
 """Of all clients together: each costs a signature."""
 AGAIN_US, AGAIN_BYTES_PER_US = 20, 1024
-"""What an answer costs that a client asks for again, and its size: a correct one asks again, too,
-where links are slow."""
+"""What an answer costs that a client asks for again, and its size, also for a receipt: a correct
+client asks again, too, where links are slow."""
 ANSWERS_PER_WRITE = 256
 """Written into the tree together, also between checkpoints: so a checkpoint finds only a few."""
 TOO_LARGE = REFUSED + b"ResultTooLarge: the operation took effect, its result cannot be sent"
@@ -182,7 +182,8 @@ def on_attest(state: ReplicaState, turn: Turn, peer: Principal, ask: Attest) -> 
 
 
 def attest(state: ReplicaState, turn: Turn) -> bool:
-    """Sign what the client table has; a diverged replica vouches for nothing (T54)."""
+    """Sign what the client table has, which takes its digest: that is paid for. A diverged replica
+    vouches for nothing (T54)."""
     wanted, state.requests.attests = state.requests.attests, set()
     for key in sorted(wanted) if not state.checkpoints.diverged else ():
         answer = state.sessions.answer(key)
@@ -190,6 +191,7 @@ def attest(state: ReplicaState, turn: Turn) -> bool:
             results = results_digest(answer.results)
             receipt = Receipt(*key, answer.request, answer.sequence, results, state.me)
             turn.reply(key[0], state.authentication.sign(receipt))
+            turn.charge(key[0], answer.weight // AGAIN_BYTES_PER_US)
     return False
 
 
