@@ -54,7 +54,8 @@ class Identity:
 
 
 def save_identity(path: Path, identity: Identity, passphrase: bytes | None = None) -> None:
-    """Write a new key file with mode 0600. Raises `KeyFileError` where `path` exists."""
+    """Write a new key file with mode 0600. Raises `KeyFileError` where `path` exists, or cannot be
+    written."""
     encryption: KeySerializationEncryption = NoEncryption()
     if passphrase is not None:
         encryption = BestAvailableEncryption(passphrase)
@@ -72,10 +73,14 @@ def save_identity(path: Path, identity: Identity, passphrase: bytes | None = Non
         raise KeyFileError(f"{path} exists: a key file is never overwritten") from None
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written: {error.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink()  # half a key would stand in the way of the next attempt
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def load_identity(path: Path, passphrase: bytes | None = None) -> Identity:

@@ -1,5 +1,7 @@
 """Key files: what is refused, and in which words."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,19 @@ def test_a_key_file_comes_back_with_and_without_a_passphrase(
     save_identity(tmp_path / "locked.pem", identity, b"secret")
     assert b"ENCRYPTED" in (tmp_path / "locked.pem").read_bytes()
     assert same(load_identity(tmp_path / "locked.pem", b"secret"), identity)
+
+
+def test_a_full_disk_leaves_no_half_of_a_key_file(
+    tmp_path: Path, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(KeyFileError, match="cannot be written: No space left"):
+            save_identity(tmp_path / "key.pem", identity)
+    save_identity(tmp_path / "key.pem", identity)
 
 
 @pytest.mark.scenario("CF6", kills="CF6 anybody may read a key file")
