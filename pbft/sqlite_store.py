@@ -78,6 +78,12 @@ TABLES = (
     ),
 )
 
+UNWRITTEN = {
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM),
+    *(sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC),
+}
+"""Why a file cannot be written, though nothing is wrong with what is in it."""
+
 Row = TypeVar("Row")
 Statement: TypeAlias = "tuple[str, Sequence[bytes | int]]"
 Task: TypeAlias = "tuple[list[Write], int, asyncio.Future[None]]"
@@ -121,7 +127,7 @@ class SqliteStore:
                 raise
         except (sqlite3.Error, OSError) as error:
             os.close(self._lock)
-            raise self._unreadable(str(error)) from None
+            raise self._unopened(error) from None
         except BaseException:
             os.close(self._lock)
             raise
@@ -201,7 +207,7 @@ class SqliteStore:
         self._reserve()
         busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         if busy:
-            raise sqlite3.OperationalError("the log cannot be folded into the file")
+            raise self._in_use()
         sync_directory(self._path.parent)
 
     def _reserve(self) -> None:
@@ -298,6 +304,20 @@ class SqliteStore:
         return StorageError(
             f"{self._path} could not be written ({error}): this replica has stopped; make room on"
             " the disk or replace it, then start the replica again"
+        )
+
+    def _unopened(self, error: sqlite3.Error | OSError) -> StorageError:
+        """Where it only cannot be written now, it has lost nothing: whoever were told to recover
+        it would have its replica forget its votes."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return self._in_use()
+        unwritten = isinstance(error, OSError) or {code, code & 0xFF} & UNWRITTEN
+        return self._failed(error) if unwritten else self._unreadable(str(error))
+
+    def _in_use(self) -> StorageError:
+        return StorageError(
+            f"{self._path} is open in another program: close it there, then start the replica"
         )
 
     def _unreadable(self, reason: str) -> StorageError:

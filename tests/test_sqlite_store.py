@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import resource
 import sqlite3
@@ -241,6 +242,37 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "r.db").write_bytes(os.urandom(8192))
     with pytest.raises(StorageError, match="cannot be trusted"):
         SqliteStore(tmp_path / "r.db", CLUSTER, 2)
+
+
+def test_nobody_is_told_to_recover_a_file_that_cannot_be_written_now(tmp_path: Path) -> None:
+    """That would have its replica forget what it voted: at all replicas, where they share a disk."""
+    path = written(tmp_path / "r.db", Began())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, limits[1]))
+    try:
+        with pytest.raises(StorageError, match="make room on the disk") as refused:
+            SqliteStore(path, CLUSTER, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "pbft recover" not in str(refused.value)
+    with opened(path) as store:
+        assert store.load() == [Began()]
+
+
+@pytest.mark.parametrize("held", ["BEGIN", "BEGIN EXCLUSIVE"])
+def test_nor_one_that_another_program_has_open(
+    tmp_path: Path, held: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "r.db", Began())
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(held)
+        other.execute("SELECT * FROM head").fetchall()
+        connect = functools.partial(sqlite3.connect, timeout=0.01)
+        monkeypatch.setattr("pbft.sqlite_store.sqlite3.connect", connect)
+        with pytest.raises(StorageError, match="open in another program: close it there"):
+            SqliteStore(path, CLUSTER, 2)
+    with opened(path) as store:
+        assert store.load() == [Began()]
 
 
 def test_a_full_disk_is_final(tmp_path: Path) -> None:
