@@ -244,8 +244,8 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
         SqliteStore(tmp_path / "r.db", CLUSTER, 2)
 
 
-def test_nobody_is_told_to_recover_a_file_that_cannot_be_written_now(tmp_path: Path) -> None:
-    """That would have its replica forget what it voted: at all replicas, where they share a disk."""
+def test_nobody_is_told_to_recover_what_cannot_be_written_now(tmp_path: Path) -> None:
+    """That would have its replica forget what it voted: all of them, where they share a disk."""
     path = written(tmp_path / "r.db", Began())
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, limits[1]))

@@ -257,6 +257,15 @@ PROTOCOL = (
         "tests/test_nuisances.py::test_who_asks_again_pays_for_the_answer_by_its_size",
     ),
     mutant(
+        "T52",
+        "a leaf that came too late stays with a tree that has gone",
+        "pbft/core/protocol/state_transfer.py",
+        "state.checkpoints.own.items() if s >= stable.sequence]",
+        "state.checkpoints.own.items()]",
+        "tests/core/protocol/test_state_transfer.py"
+        "::test_a_leaf_that_comes_once_its_tree_has_left_the_disk_leaves_it_too",
+    ),
+    mutant(
         "FL7",
         "an answer that is asked for again costs nothing",
         "pbft/core/protocol/execution.py",

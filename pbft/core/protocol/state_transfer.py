@@ -214,11 +214,12 @@ def _install(state: ReplicaState, sequence: SequenceNumber, snapshot: Snapshot) 
 
 
 def _release(state: ReplicaState, turn: Turn) -> None:
-    """Let go of what was fetched, on the disk too where no snapshot of ours has it."""
+    """Let go of what was fetched, on the disk too where no snapshot of ours has it that is there:
+    the one before the stable one is not."""
     stable, known = state.checkpoints.stable, state.transfer.known
     if not stable.sequence:
         return
-    held = [own.snapshot for own in state.checkpoints.own.values()]
+    held = [own.snapshot for s, own in state.checkpoints.own.items() if s >= stable.sequence]
     loose = [d for d, node in known.items() if isinstance(node, Leaf) and not _any(held, node)]
     state.transfer = Transfer()
     if loose:

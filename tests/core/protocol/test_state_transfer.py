@@ -24,7 +24,7 @@ from pbft.core.turn import Turn
 from pbft.crypto.graft import Graft
 from pbft.crypto.trie import Snapshot, Trie, encode_node, node_digest
 from pbft.journal import Put, writes
-from tests.core.carry import asked, lying, transfer, truly
+from tests.core.carry import asked, certify, lying, transfer, truly
 from tests.core.lab import Lab, of_type
 
 
@@ -169,6 +169,27 @@ def test_fetched_leaves_that_no_snapshot_has_leave_the_disk() -> None:
     behind.records = disk
     behind.restart()
     assert behind.replica.status().state_digest == ahead.replica.status().state_digest
+
+
+@pytest.mark.scenario("T52", kills="T52 a leaf that came too late stays with a tree that has gone")
+def test_a_leaf_that_comes_once_its_tree_has_left_the_disk_leaves_it_too() -> None:
+    """The snapshot before the stable one is served, and is on no disk any more."""
+    ahead, behind = Lab(me=1), Lab(me=2)
+    ahead.settle_until(8)
+    make_stable(ahead)
+    certify(ahead, behind)
+    (fetch,) = of_type(behind.idle(0.25), FetchNodes)[:1]
+    assert isinstance(fetch, FetchNodes)
+    late = [each for each in of_type(ahead.feed(fetch, peer=2), Nodes) if isinstance(each, Nodes)]
+    ahead.settle_until(16, first=9)
+    behind.feed(*(decision(ahead, sequence) for sequence in range(1, 17)), peer=1)
+    make_stable(ahead)
+    certify(ahead, behind)
+    assert sorted(behind.replica.status().checkpoints) == [8, 16]
+    behind.feed(*late, peer=1)
+    disk = stored(behind.records)
+    settled = {record.digest for record in disk if isinstance(record, Settled)}
+    assert {record.digest for record in disk if isinstance(record, Leaf)} == settled
 
 
 def damage(disk: list[AnyRecord], which: int) -> list[AnyRecord]:
