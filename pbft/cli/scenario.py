@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from pbft.cli.parsing import SubParsers, add_command
+from pbft.testing.planfiles import write
 from pbft.testing.scenario import Played, play, read
 from pbft.testing.scenario.playing import difference
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 def _compared(path: Path, played: Played, *, record: bool) -> list[str]:
     recorded = path.with_suffix(".transcript")
     if record and not played.faults:
-        recorded.write_text(played.transcript, "utf-8")
+        write(recorded, played.transcript.encode())
     if not recorded.exists():
         return []
     changed = difference(played, recorded.read_text("utf-8"))

@@ -6,7 +6,6 @@ and so that shards of one campaign, run by different machines, are merged into o
 violates anything is kept as a plan.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,7 +18,8 @@ from msgspec import Struct
 from pbft.core.errors import ConfigurationError
 from pbft.testing.families import CONTROLS, FAMILIES, FLAGGED_WITHIN, plan_of
 from pbft.testing.observers import Observer
-from pbft.testing.planfiles import keep
+from pbft.testing.planfiles import PlanFileError, keep
+from pbft.testing.planfiles import write as write_file
 from pbft.testing.simulator import run
 from pbft.testing.situations import SITUATIONS, Situations
 
@@ -121,7 +121,8 @@ class Progress:
             write(path, known)
         else:
             write(path, Kept(size, []))
-        self._file = path.open("ab")
+        self._path = path
+        self._file = path.open("ab", buffering=0)
 
     def left(self) -> list[Case]:
         """What is still to be run."""
@@ -129,10 +130,17 @@ class Progress:
         return [case for case in cases(self.size) if (case.family, case.index) not in done]
 
     def add(self, outcome: Outcome) -> None:
-        """One more case is done; a process that dies now has kept it."""
+        """One more case is done; a process that dies now has kept it. Raises
+        `ConfigurationError`."""
         self.done.append(outcome)
-        self._file.write(msgspec.json.encode(outcome) + b"\n")
-        self._file.flush()
+        line = msgspec.json.encode(outcome) + b"\n"
+        try:
+            whole = self._file.write(line) == len(line)
+        except OSError:
+            whole = False
+        if not whole:
+            text = "make room, and run this again: what is done is kept"
+            raise ConfigurationError(f"{self._path} cannot be written: {text}")
 
     def close(self) -> None:
         """Of the file."""
@@ -164,11 +172,12 @@ def read(path: Path) -> Kept:
 
 
 def write(path: Path, kept: Kept) -> None:
-    """A progress file in the place of what was there."""
+    """A progress file in the place of what was there. Raises `ConfigurationError`."""
     lines = [msgspec.json.encode(each) for each in (kept.size, *kept.outcomes)]
-    scratch = path.with_name(path.name + ".new")
-    scratch.write_bytes(b"".join(line + b"\n" for line in lines))
-    os.replace(scratch, path)
+    try:
+        write_file(path, b"".join(line + b"\n" for line in lines))
+    except PlanFileError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def merged(parts: Iterable[Kept]) -> Kept:

@@ -1,10 +1,15 @@
 """The campaign from a shell: its examples, shards that become one, and what is refused."""
 
 import json
+import resource
 import shlex
 from pathlib import Path
 
+import pytest
+
 from pbft.cli.examples import EXAMPLES
+from pbft.core.errors import ConfigurationError
+from pbft.testing.campaign import Outcome, Progress, Size, read
 from tests.cli.command import assert_refused, pbft_command
 
 NOTHING = ("--swarm", "0", "--twins", "0", "--byzzfuzz", "0", "--controls", "0")
@@ -29,6 +34,24 @@ def test_the_progress_of_another_campaign_is_not_gone_on_with(tmp_path: Path) ->
         cwd=tmp_path,
     )
     assert_refused(done, "progress of another campaign")
+
+
+def test_progress_that_cannot_be_written_is_said_before_and_in_between(tmp_path: Path) -> None:
+    size, outcome = Size({"swarm": 2}), Outcome("swarm", 0, True, [], [], {}, 0, 0)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"p.jsonl cannot be written"):
+        Progress(tmp_path / "file" / "p.jsonl", size)
+    progress = Progress(tmp_path / "p.jsonl", size)
+    progress.add(outcome)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "p.jsonl").stat().st_size, limits[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="what is done is kept"):
+            progress.add(outcome)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        progress.close()
+    assert read(tmp_path / "p.jsonl").outcomes == [outcome]
 
 
 def test_what_is_no_progress_is_said(tmp_path: Path) -> None:
