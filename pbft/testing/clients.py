@@ -68,9 +68,10 @@ class Clients:
         return Workload(session, script, self._stage.subject.reads)
 
     def schedule(self) -> None:
-        """Correct clients begin after a second; faulty ones act when the plan says."""
-        for name in self.workloads:
-            self._stage.at(SECOND, lambda name=name: self.arrive(name, []))  # type: ignore[misc]
+        """Correct clients begin after a second, or later; faulty ones act when the plan says."""
+        for name, work in self.workloads.items():
+            begin = max(SECOND, work.next_at)
+            self._stage.at(begin, lambda name=name: self.arrive(name, []))  # type: ignore[misc]
         for outburst in self._stage.plan.outbursts or ():
             self._stage.at(outburst.at, lambda each=outburst: self._outburst(each))  # type: ignore[misc]
 

@@ -185,7 +185,7 @@ def _scripted(plan: Plan) -> Iterator[Reduction]:
     if one != scripts:
         yield "one call at a time", replace(plan, scripts=one)
     quick = {
-        name: replace(each, calls=tuple(replace(call, pause_ns=0) for call in each.calls))
+        name: replace(each, calls=tuple(replace(c, pause_ns=0) for c in each.calls), begin_ns=0)
         for name, each in scripts.items()
     }
     if quick != scripts:

@@ -24,10 +24,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A correct client: its calls in order, up to `at_once` of them outstanding."""
+    """A correct client: its calls in order, up to `at_once` of them outstanding, the first not
+    before `begin_ns`."""
 
     at_once: int
     calls: tuple[Call, ...]
+    begin_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ class Workload:
         self.operations: dict[int, bytes] = {}
         self.read_at: dict[int, int] = {}
         """Of calls answered outside the order: the sequence number that they saw."""
-        self.next_at = 0
+        self.next_at = script.begin_ns
         """When it calls again."""
         self._calls = list(script.calls)
         self._at_once = script.at_once

@@ -70,6 +70,7 @@ def test_calls_come_at_their_times_and_faulty_clients_say_what_they_say() -> Non
         Call(put, 400 * MILLISECOND),
         Call(get, 0),
     )
+    assert plan.scripts["client-0"].begin_ns == 1500 * MILLISECOND
     two = Saying((0, 1), 5, (encode(Put(b"a", b"2")),), times=3)
     again = Saying((0, 1, 2, 3), 0, (encode(Get(b"")),), repeats="client-0")
     assert plan.outbursts == [Outburst("mallory", 2 * SECOND, (two, again), 3)]
@@ -175,6 +176,15 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_an_expectation_that_does_not_hold_is_said(then: str, fault: str) -> None:
     assert play(scenario(then=then)).faults == [fault]
+
+
+def test_a_first_call_waits_for_its_time() -> None:
+    """Not for the time of whoever calls first."""
+    text = "client-0 puts a=1\nclient-1 gets a at 2s\nthen: 2 executed"
+    played = play(parse(text, HERE))
+    (said,) = [line for line in played.transcript.splitlines() if "client-1 says" in line]
+    assert said.split()[0] == "2.000"
+    assert played.report.finished
 
 
 def test_an_attack_that_meets_no_message_is_said() -> None:

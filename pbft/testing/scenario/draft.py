@@ -92,13 +92,14 @@ class Draft:
 
     def _script(self, name: ClientId) -> Script:
         """Each call at its time, or when the one before is answered, whichever is later."""
-        times = [at for at, _ in self.calls[name]]
+        times = [max(at, BEGIN_NS) for at, _ in self.calls[name]]
         after = [*times[1:], times[-1]]
         calls = [
-            Call(operation, max(0, then - max(at, BEGIN_NS)))
-            for (at, operation), then in zip(self.calls[name], after, strict=True)
+            Call(operation, then - at)
+            for (_, operation), at, then in zip(self.calls[name], times, after, strict=True)
         ]
-        return Script(self.at_once.get(name, 1), tuple(calls))
+        begin = times[0] if times[0] > BEGIN_NS else 0
+        return Script(self.at_once.get(name, 1), tuple(calls), begin)
 
     def says(self, client: ClientId, at: int, saying: Saying, through: ReplicaId | None) -> None:
         """A faulty client speaks; what it says at one time is one outburst."""
