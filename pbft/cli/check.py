@@ -147,6 +147,9 @@ def _shares(shares: dict[str, float]) -> str:
 
 def _tell_finding(finding: Finding) -> None:
     print(f"broken: {finding.oracle}: {finding.text}")
+    if finding.file is None and finding.seed is not None:
+        print(f"  seed {finding.seed}, {finding.events} events")
+        return
     if finding.file is None:
         enough = "one call is" if finding.events == 1 else f"{finding.events} calls are"
         print(f"  {enough} enough; it was seen in processes of their own, before the runs")

@@ -37,7 +37,7 @@ from pbft.testing.planfiles import DIRECTORY, check_writable, keep, violated
 from pbft.testing.reductions import events
 from pbft.testing.replaying import ENDED, contained, judge_of
 from pbft.testing.shrinking import shrink
-from pbft.testing.simulator import run
+from pbft.testing.simulator import Report, run
 from pbft.testing.situations import Situations
 from pbft.testing.subjects import Subject, shown_call, subject
 from pbft.testing.swarm import swarm
@@ -49,6 +49,9 @@ SEEDS = 50
 CALLS = 200
 """Of the check for determinism."""
 SHRINK_SECONDS = 60.0
+AGAIN = 3
+"""So often a failure is looked for again: what is not deterministic may hold now and then."""
+NOT_AGAIN = "run again, the same plan holds: the service depends on more than its calls"
 FEWER_SECONDS = 20.0
 """For leaving out calls that the difference between processes does not need."""
 ENOUGH = 8
@@ -147,11 +150,8 @@ def check(
     told = sorted(least.values(), key=lambda each: each.events)[:MOST_TOLD]
     progress("making failures smaller", len(runs), seeds)
     with ProcessPoolExecutor(jobs) as pool:
-        reduced = [
-            pool.submit(_reduced, service, each.seed, each.oracle or "", directory, limit)
-            for each in told
-        ]
-        broken = sorted((each.result() for each in reduced), key=lambda each: each.events or 0)
+        smaller = [pool.submit(reduced, service, each, directory, limit) for each in told]
+        broken = sorted((each.result() for each in smaller), key=lambda each: each.events or 0)
     return _summary(service, runs, len(failed), findings + broken)
 
 
@@ -263,30 +263,62 @@ def judged(plan: Plan, limit: float = RUN_SECONDS) -> Run:
     )
 
 
-def _reduced(service: str, seed: int, oracle: str, directory: Path, limit: float) -> Finding:
-    """The failure of a seed made smaller, and kept as a file and, where a process can see it to
-    its end, a page."""
+def reduced(service: str, failed: Run, directory: Path, limit: float) -> Finding:
+    """The failure of a run made smaller, and kept as a file and, where a process can see it to
+    its end, a page. One that does not come again is told, and there is nothing to keep."""
+    oracle = failed.oracle or ""
     look = partial(contained if oracle in UNRETURNED else run, seconds=limit)
-    plan = swarm(seed, service)
-    small = shrink(plan, judge_of(oracle, limit), report=look(plan), seconds=SHRINK_SECONDS)
-    report, recorder = look(small.plan) if oracle in UNRETURNED else small.report, Recorder()
+    plan = swarm(failed.seed, service)
+    seen = _again(look, plan, oracle)
+    if seen is None:
+        text = f"{_words(failed.violations, oracle)}; {NOT_AGAIN}"
+        return Finding(oracle, text, failed.seed, failed.events)
+    small = shrink(plan, judge_of(oracle, limit), report=seen, seconds=SHRINK_SECONDS)
+    report = look(small.plan) if oracle in UNRETURNED else small.report
+    recorder = None
+    if violated(report) != PROCESS:
+        report, recorder = _recorded(small.plan, report, limit)
     oracle = violated(report) or oracle
-    if oracle != PROCESS:
-        report = run(small.plan, [recorder], seconds=limit)
-    file = keep(small.plan, report, directory, f"{service.replace(':', '-')}-{seed}")
-    page = None if oracle == PROCESS else file.with_suffix(".html")
-    if page is not None:
+    file = keep(small.plan, report, directory, f"{service.replace(':', '-')}-{failed.seed}")
+    page = None if recorder is None else file.with_suffix(".html")
+    if page is not None and recorder is not None:
         write_page(page, recorder.recording(file.name))
-    text = report.violations[0] if report.violations else "the run did not end in time"
     return Finding(
         oracle,
-        text.removeprefix(f"{oracle}: "),
-        seed,
+        _words(report.violations, oracle),
+        failed.seed,
         events(small.plan),
         small.complete,
         str(file),
         None if page is None else str(page),
     )
+
+
+def _again(look: Callable[[Plan], Report], plan: Plan, oracle: str) -> Report | None:
+    """The failure of a plan once more; another one where that does not come."""
+    seen = None
+    for _ in range(AGAIN):
+        report = look(plan)
+        if violated(report) == oracle:
+            return report
+        seen = report if violated(report) else seen
+    return seen
+
+
+def _recorded(plan: Plan, report: Report, limit: float) -> tuple[Report, Recorder | None]:
+    """What a page shows of it; nothing, and what was seen before, where the failure does not come
+    again."""
+    for _ in range(AGAIN):
+        recorder = Recorder()
+        again = run(plan, [recorder], seconds=limit)
+        if violated(again) is not None:
+            return again, recorder
+    return report, None
+
+
+def _words(violations: Sequence[str], oracle: str) -> str:
+    text = violations[0] if violations else "the run did not end in time"
+    return text.removeprefix(f"{oracle}: ")
 
 
 def _summary(service: str, runs: list[Run], failed: int, findings: list[Finding]) -> Checked:

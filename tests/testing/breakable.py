@@ -269,3 +269,20 @@ class Prints(Counter):
         print("{}", amount)
         self.value += 1
         return self.value
+
+
+SETTLED = 40
+
+
+class Settles:
+    """It gives the same everywhere only once it has been called often, in its directory."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @command
+    def call(self) -> int:
+        with open("calls", "a+") as file:
+            file.write("x")
+            self.calls = min(file.tell(), SETTLED)
+        return self.calls

@@ -12,6 +12,7 @@ from pbft.testing.planfiles import load
 from pbft.testing.replaying import replay
 from pbft.testing.shrinking import shrink
 from pbft.testing.subjects import subject
+from tests.testing.breakable import SETTLED
 
 SERVICES = "tests.testing.breakable"
 
@@ -102,6 +103,21 @@ def test_what_breaks_is_made_small_kept_and_shown(
     assert (again.same_violation, again.same_trace) == (True, True)
     page = Path(finding.page or "").read_text("utf-8")
     assert "were added, and the value is" in page
+
+
+def test_what_breaks_once_and_holds_afterwards_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with the clock: there is nothing to make smaller, and something is wrong all the same."""
+    monkeypatch.chdir(tmp_path)
+    name = f"{SERVICES}:Settles"
+    failed = judge(name, 0)
+    assert failed.oracle is not None
+    (tmp_path / "calls").write_text("x" * SETTLED)
+    found = checking.reduced(name, failed, tmp_path, 60.0)
+    assert (found.oracle, found.seed, found.file, found.page) == (failed.oracle, 0, None, None)
+    assert failed.violations[0].partition(": ")[2] in found.text
+    assert found.text.endswith(checking.NOT_AGAIN)
 
 
 def test_a_service_that_holds_is_told_with_what_was_exercised(tmp_path: Path) -> None:
