@@ -147,18 +147,18 @@ def _shares(shares: dict[str, float]) -> str:
 
 def _tell_finding(finding: Finding) -> None:
     print(f"broken: {finding.oracle}: {finding.text}")
-    if finding.file is None and finding.seed is not None:
-        print(f"  seed {finding.seed}, {finding.events} events")
-        return
-    if finding.file is None:
-        enough = "one call is" if finding.events == 1 else f"{finding.events} calls are"
-        print(f"  {enough} enough; it was seen in processes of their own, before the runs")
-        return
-    size = "one event" if finding.events == 1 else f"{finding.events} events"
     story = "" if finding.page is None else f"; the story: {finding.page}"
-    print(f"  seed {finding.seed}, made smaller: {size}{story}")
-    print(f"  again: {finding.again}")
-    if not finding.least:
+    if finding.seed is None:
+        enough = "one call is" if finding.events == 1 else f"{finding.events} calls are"
+        print(f"  {enough} enough, in processes of their own, before the runs{story}")
+    elif finding.file is None:
+        print(f"  seed {finding.seed}, {finding.events} events")
+    else:
+        size = "one event" if finding.events == 1 else f"{finding.events} events"
+        print(f"  seed {finding.seed}, made smaller: {size}{story}")
+    if finding.again is not None:
+        print(f"  again: {finding.again}")
+    if finding.seed is not None and finding.file is not None and not finding.least:
         print(f"  it may become smaller yet: pbft shrink {finding.file}")
 
 

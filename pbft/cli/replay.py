@@ -5,9 +5,11 @@ import json
 from pathlib import Path
 
 from pbft.cli.parsing import SubParsers, UsageError, add_command, add_limit
-from pbft.testing.planfiles import PlanFile, PlanFileError, load
+from pbft.testing.differing import Difference, again, load_kept, recording
+from pbft.testing.planfiles import PlanFile, PlanFileError
 from pbft.testing.reductions import events, summary, tally
 from pbft.testing.replaying import Replay, replay
+from pbft.testing.surroundings import SURROUNDINGS
 from pbft.testing.telling import sentences
 from pbft.testing.timeline.observer import Recorder
 from pbft.testing.timeline.page import write
@@ -26,7 +28,9 @@ def add_parser(subparsers: SubParsers) -> None:
         "Exit status: 0 where it holds now, 1 where it violates something, 2 where the file is no\n"
         "plan. A service of yours is imported: start in the directory that has its module.",
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="what `pbft simulate` has kept")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="what `pbft check` or `pbft simulate` has kept"
+    )
     parser.add_argument(
         "--timeline", metavar="OUT.html", type=Path, help="also draw the run as a page"
     )
@@ -37,7 +41,9 @@ def add_parser(subparsers: SubParsers) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 where it holds now, 1 where it is violated."""
     try:
-        file = load(args.file)
+        file = load_kept(args.file)
+        if isinstance(file, Difference):
+            return _run_difference(args, file)
         recorder = Recorder()
         found = replay(file, [recorder] if args.timeline else [], seconds=args.limit)
         if args.timeline:
@@ -92,3 +98,46 @@ def _verdict(file: PlanFile, found: Replay) -> str:
     if found.same_violation:
         return f"violated again: {found.oracle}"
     return f"violated: {found.oracle}; the file tells of {file.oracle or 'nothing'}"
+
+
+# -- what processes compute differently -------------------------------------------------------
+
+
+def _run_difference(args: argparse.Namespace, file: Difference) -> int:
+    """As `run`."""
+    found = again(file, args.limit)
+    if args.timeline:
+        write(args.timeline, recording(args.file.name, file, found))
+    text = None if found.report is None else found.report.text
+    if args.json:
+        print(json.dumps(_difference_figures(file, text)))
+    else:
+        _tell_difference(file, text)
+        if args.timeline:
+            print(f"timeline: {args.timeline}")
+    return 0 if text is None else 1
+
+
+def _difference_figures(file: Difference, text: str | None) -> dict[str, object]:
+    return {
+        "events": len(file.calls),
+        "expected": file.oracle,
+        "oracle": None if text is None else file.oracle,
+        "violations": [] if text is None else [text],
+        "same_violation": text is not None,
+        "same_trace": text == file.violation,
+    }
+
+
+def _tell_difference(file: Difference, text: str | None) -> None:
+    calls = "one call" if len(file.calls) == 1 else f"{len(file.calls)} calls"
+    print(f"{calls} of {file.service}, in {len(SURROUNDINGS)} processes")
+    for call in file.calls[-LISTED:]:
+        print(f"  - {call.shown}")
+    if text is None:
+        print("it holds now")
+        return
+    print(text)
+    print(f"violated again: {file.oracle}")
+    if text == file.violation:
+        print("the difference is the same, word for word")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pbft.cli.parsing import SubParsers, UsageError, add_command
 from pbft.recording import SUFFIX
-from pbft.testing.planfiles import PlanFileError, load
+from pbft.testing.differing import Difference, again, load_kept, recording
+from pbft.testing.planfiles import PlanFileError
 from pbft.testing.replaying import replay
 from pbft.testing.timeline.merging import merge
 from pbft.testing.timeline.observer import Recorder
@@ -58,6 +59,9 @@ def _recording(files: list[Path]) -> Recording:
         return merge(files, title)
     if len(files) > 1:
         raise PlanFileError(f"a page shows one plan, or recordings ({SUFFIX}) of one cluster")
+    file = load_kept(files[0])
+    if isinstance(file, Difference):
+        return recording(title, file, again(file))
     recorder = Recorder()
-    replay(load(files[0]), [recorder])
+    replay(file, [recorder])
     return recorder.recording(title)

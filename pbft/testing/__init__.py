@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pbft.testing.cluster.mesh import MeshCluster
     from pbft.testing.cluster.proxy import Conditions
     from pbft.testing.cluster.served import ServiceCluster
+    from pbft.testing.differing import load_kept, replay_kept
     from pbft.testing.observers import Observer
     from pbft.testing.oracles import every_oracle
     from pbft.testing.plan import Plan
@@ -47,8 +48,10 @@ __all__ = [
     "drill",
     "every_oracle",
     "load",
+    "load_kept",
     "local_cluster",
     "replay",
+    "replay_kept",
     "run",
     "shrink",
     "swarm",
@@ -72,8 +75,10 @@ _HOMES = {
     "drill": "cluster.drill",
     "every_oracle": "oracles",
     "load": "planfiles",
+    "load_kept": "differing",
     "local_cluster": "cluster.local",
     "replay": "replaying",
+    "replay_kept": "differing",
     "run": "simulator",
     "shrink": "shrinking",
     "swarm": "swarm",

@@ -20,7 +20,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
-from pbft.testing import determinism
+from pbft.testing import determinism, differing
 from pbft.testing.determinism import UnfinishedError, imported
 from pbft.testing.exercise import Calls, Exercised, command_of, shares, summed, untested
 from pbft.testing.patience import (
@@ -78,7 +78,7 @@ class Run(Struct, frozen=True):
 class Finding(Struct, frozen=True):
     """What is wrong: the property and the complaint in words; how many events of the plan are
     left, whether certainly none of them can go, and where it is kept. What several processes
-    compute differently has no plan."""
+    compute differently has no seed."""
 
     oracle: str
     text: str
@@ -139,7 +139,7 @@ def check(
         about.make()
         about.operation(random.Random(seed))
     progress("determinism", 0, seeds)
-    findings = list(differences(service, about, seed, limit))
+    findings = list(differences(service, about, seed, directory, limit))
     jobs = jobs or os.cpu_count() or 1
     runs: list[Run] = []
     for each in _judged(service, range(seed, seed + seeds), seconds, limit, jobs):
@@ -164,10 +164,11 @@ def _judge(seeds: int, jobs: int | None) -> None:
 
 
 def differences(
-    service: str, about: Subject, seed: int, limit: float = RUN_SECONDS
+    service: str, about: Subject, seed: int, directory: Path, limit: float = RUN_SECONDS
 ) -> Iterator[Finding]:
-    """What a service with commands computes differently in several processes: the one call, where
-    it is enough, or all up to it; or the call that ends a process, or does not return."""
+    """What a service with commands computes differently in several processes, kept in `directory`:
+    the one call, where it is enough, or all up to it; or the call that ends a process, or does not
+    return."""
     if not methods_of(imported(service)):
         return
     dice = random.Random(f"determinism {seed}")
@@ -176,22 +177,22 @@ def differences(
     try:
         report = determinism.check(service, calls=calls, seconds=limit)
         if report is not None:
-            report, count = _fewer(service, calls, report)
-            yield Finding("determinism", report.text, events=count)
+            report, calls = _fewer(service, calls, report)
+            yield _difference(service, calls, report, directory)
     except UnfinishedError as error:
         yield Finding(ENDLESS if error.late else PROCESS, str(error), events=error.number)
 
 
 def _fewer(
     service: str, calls: list[determinism.Operation], report: determinism.Report
-) -> tuple[determinism.Report, int]:
-    """A difference that takes few calls, and how many: the last alone, or as many as could not be
+) -> tuple[determinism.Report, list[determinism.Operation]]:
+    """A difference that takes few calls, and these: the last alone, or as many as could not be
     left out in the time."""
     until = time.monotonic() + FEWER_SECONDS
     calls = calls[: report.number]
     alone = determinism.check(service, calls=calls[-1:])
     if alone is not None:
-        return alone, 1
+        return alone, calls[-1:]
     size = len(calls) // 2
     while size and time.monotonic() < until:
         end = len(calls) - 1
@@ -202,7 +203,20 @@ def _fewer(
                 report, calls = found, shorter[: found.number]
             end = min(end - size, len(calls) - 1)
         size //= 2
-    return report, len(calls)
+    return report, calls
+
+
+def _difference(
+    service: str, calls: list[determinism.Operation], report: determinism.Report, directory: Path
+) -> Finding:
+    """Kept, if it comes once more; what depends on the clock may not."""
+    kept = differing.keep(service, calls, directory)
+    if kept is None:
+        return Finding(differing.ORACLE, report.text, events=len(calls))
+    report, file, page = kept
+    return Finding(
+        differing.ORACLE, report.text, events=report.number, file=str(file), page=str(page)
+    )
 
 
 def _judged(

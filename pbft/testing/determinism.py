@@ -141,16 +141,33 @@ def check(
     """Run `calls` of `module:Class`, or so many random ones, in all surroundings, each of which
     may take so many `seconds`. Raises `ServiceError`, and `UnfinishedError` for a call that ends
     its process or takes longer."""
-    service = imported(runs)
-    calls = made_up(service, operations, seed) if calls is None else calls
+    calls = made_up(imported(runs), operations, seed) if calls is None else calls
+    return compared(runs, calls, lives(runs, calls, seconds))
+
+
+def lives(runs: str, calls: list[Operation], seconds: float = TIMEOUT_SECONDS) -> list[list[str]]:
+    """What each of the processes says of each call, a line for `in_words`. Raises as `check`."""
+    imported(runs)
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / OPERATIONS).write_bytes(msgspec.msgpack.encode(calls))
-        said = [_life(runs, Path(scratch), number, calls, seconds) for number in range(MOVING + 1)]
+        return [_life(runs, Path(scratch), number, calls, seconds) for number in range(MOVING + 1)]
+
+
+def compared(runs: str, calls: list[Operation], said: list[list[str]]) -> Report | None:
+    """The first difference between the `lives` of processes."""
     for number, lines in enumerate(zip(*said, strict=True)):
         if any(line != lines[0] for line in lines):
             other = next(line for line in lines if line != lines[0])
-            return _report(service, number, calls[number], json.loads(lines[0]), json.loads(other))
+            one, other = json.loads(lines[0]), json.loads(other)
+            return _report(imported(runs), number, calls[number], one, other)
     return None
+
+
+def in_words(line: str) -> str:
+    """What a process said of one call, for people."""
+    said = json.loads(line)
+    changes = [f"{key} becomes {_shown(value)}" for key, value in said["changed"].items()]
+    return "\n".join([f"gives {_shown(said['result'])}", *changes])
 
 
 def _life(

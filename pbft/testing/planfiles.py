@@ -43,6 +43,11 @@ class PlanFile(Struct, frozen=True):
     trace_digest: str
     plan: Plan
 
+    @property
+    def service(self) -> str | None:
+        """`module:Class`; none for the key-value service."""
+        return self.plan.service
+
 
 def violated(report: Report) -> str | None:
     """The property that a run violated first: what stands before the colon of a complaint."""
@@ -94,13 +99,18 @@ def encode(file: PlanFile) -> bytes:
     return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
 
 
-def load(path: Path) -> PlanFile:
-    """Read a plan file. Raises `PlanFileError`."""
+def read(path: Path) -> bytes:
+    """What is in a file, as far as a plan may go. Raises `PlanFileError`."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_PLAN_BYTES + 1)
+            return file.read(MAX_PLAN_BYTES + 1)
     except OSError as error:
         raise PlanFileError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def load(path: Path) -> PlanFile:
+    """Read a plan file. Raises `PlanFileError`."""
+    data = read(path)
     try:
         return decode(data)
     except PlanFileError as error:

@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """A plan that cannot be read is said before any test runs."""
     if config.option.pbft_replay is not None:
         try:
-            testing.load(config.option.pbft_replay)
+            testing.load_kept(config.option.pbft_replay)
         except testing.PlanFileError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -131,14 +131,12 @@ def _named(service: type | str) -> str:
 
 def _replay(path: Path, name: str, limit: float) -> None:
     with _in_words():
-        file = testing.load(path)
-        if file.plan.service != name:
-            pytest.skip(f"--pbft-replay is about {file.plan.service}")
-        found = testing.replay(file, seconds=limit)
-    if found.oracle is not None:
-        pytest.fail(
-            "\n".join([f"{path} is violated: {found.oracle}", *found.violations]), pytrace=False
-        )
+        file = testing.load_kept(path)
+        if file.service != name:
+            pytest.skip(f"--pbft-replay is about {file.service}")
+        oracle, violations = testing.replay_kept(file, limit)
+    if oracle is not None:
+        pytest.fail("\n".join([f"{path} is violated: {oracle}", *violations]), pytrace=False)
 
 
 def _told(checked: "Checked") -> str:

@@ -15,7 +15,13 @@ SERVICES = "tests.testing.breakable"
 
 
 FINDING = Finding("invariant", "after pay('a'): ValueError: 3", 7, 2, False, "f/x.json", "f/x.html")
-ALONE = Finding("determinism", "operation 1, first([]), is not the same", events=1)
+ALONE = Finding(
+    "determinism",
+    "operation 1, first([]), is not the same",
+    events=1,
+    file="f/y.json",
+    page="f/y.html",
+)
 CALLS = {"pay": Calls(5, 1, 2), "add": Calls(0, 3, 0, "ValueError: no")}
 
 
@@ -39,7 +45,8 @@ def test_what_breaks_is_told_in_words(
         "  again: pbft replay f/x.json",
         "  it may become smaller yet: pbft shrink f/x.json",
         "broken: determinism: operation 1, first([]), is not the same",
-        "  one call is enough; it was seen in processes of their own, before the runs",
+        "  one call is enough, in processes of their own, before the runs; the story: f/y.html",
+        "  again: pbft replay f/y.json",
         "not tested: add was refused every time; say in workload(rng) which calls are worth making",
         "four processes, 8 s: 5 calls answered, 1 refused, 0 unanswered; 6 in the agreed order",
         "  2 primary killed",

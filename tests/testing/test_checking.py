@@ -8,6 +8,7 @@ import pytest
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.testing import checking, determinism
 from pbft.testing.checking import Checked, check, differences, judge
+from pbft.testing.differing import Difference, load_kept, replay_kept
 from pbft.testing.planfiles import load
 from pbft.testing.replaying import replay
 from pbft.testing.shrinking import shrink
@@ -54,13 +55,20 @@ def test_what_could_check_nothing_is_refused_in_a_sentence(
         check(f"{SERVICES}:Counter", directory=tmp_path, **wrong)
 
 
-def test_one_process_cannot_see_its_own_hash_seed_but_several_do() -> None:
+def test_one_process_cannot_see_its_own_hash_seed_but_several_do(tmp_path: Path) -> None:
     name = f"{SERVICES}:SetOrder"
     assert judge(name, 0).oracle is None
-    (found,) = differences(name, subject(name), 0)
+    (found,) = differences(name, subject(name), 0, tmp_path)
     assert (found.oracle, found.events) == ("determinism", 1)
     assert "first(" in found.text
     assert "sorted(...)" in found.text
+    assert found.again == f"pbft replay {found.file}"
+    file = load_kept(Path(found.file or ""))
+    assert isinstance(file, Difference)
+    assert replay_kept(file) == ("determinism", [found.text])
+    page = Path(found.page or "").read_text("utf-8")
+    assert "first([" in page
+    assert "it uses the order of a set" in page
 
 
 def test_a_difference_is_told_with_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,8 +89,8 @@ def test_a_difference_is_told_with_few_calls(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(determinism, "check", differs)
     name = f"{SERVICES}:Counter"
-    (found,) = differences(name, subject(name), 0)
-    assert found.events == 2
+    (found,) = differences(name, subject(name), 0, Path())
+    assert (found.events, found.file) == (2, None)
 
 
 def test_what_breaks_is_made_small_kept_and_shown(

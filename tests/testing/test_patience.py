@@ -103,7 +103,7 @@ def test_what_once_could_be_interrupted_and_no_longer_can_comes_back() -> None:
     ],
 )
 def test_several_processes_name_it_as_well(name: str, oracle: str, said: str) -> None:
-    (found,) = differences(f"{SERVICES}:{name}", subject(f"{SERVICES}:{name}"), 0, LIMIT)
+    (found,) = differences(f"{SERVICES}:{name}", subject(f"{SERVICES}:{name}"), 0, Path(), LIMIT)
     assert found.oracle == oracle
     assert re.search(said, found.text)
 
