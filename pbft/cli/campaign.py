@@ -16,6 +16,7 @@ from pbft.core.errors import ConfigurationError
 from pbft.testing import campaign
 from pbft.testing.campaign import Kept, Size, Summary
 from pbft.testing.families import CONTROLS, FAMILIES, FLAGGED_WITHIN
+from pbft.testing.planfiles import check_writable
 
 SHOWN = 20
 DEFAULTS = {"swarm": 5000, "twins": 5000, "byzzfuzz": 1800}
@@ -25,7 +26,11 @@ MAX_RUNS = 10**6
 def add_parser(subparsers: SubParsers) -> None:
     """campaign run | merge | show"""
     parser = add_command(
-        subparsers, "campaign", "run thousands of simulated clusters under every oracle"
+        subparsers,
+        "campaign",
+        "run thousands of simulated clusters under every oracle\n\n"
+        "Exit status: 0 where every run was made and held, 1 where one did not, is missing, or a\n"
+        "control was not flagged; shards are judged as a whole once they are merged.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_run(add_command(actions, "campaign run", "run what is left of a campaign, or of a shard"))
@@ -92,7 +97,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 where everything held and every control was flagged."""
+    """0 where every run was made and held, and every control was flagged."""
     files = getattr(args, "files", ())
     kept = campaign.merged(map(campaign.read, files)) if files else _run(args)
     if getattr(args, "output", None):
@@ -114,6 +119,7 @@ def _run(args: argparse.Namespace) -> Kept:
             raise ConfigurationError(f"there are only {FAMILIES[name].count} cases of {name!r}")
     if not runs:
         raise ConfigurationError("a campaign of no runs shows nothing: give a family some")
+    check_writable(args.keep)
     progress = campaign.Progress(args.progress, Size(runs, *args.shard))
     left = progress.left()
     try:

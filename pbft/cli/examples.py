@@ -30,7 +30,7 @@ EXAMPLES: dict[str, str] = {
         "pbft campaign run --swarm 3 --twins 3 --byzzfuzz 0 --controls 2 --shard 1/2"
         " --progress one.jsonl"
     ),
-    "campaign merge": "pbft campaign merge one.jsonl --json",
+    "campaign merge": "pbft campaign merge one.jsonl two.jsonl --json",
     "campaign show": "pbft campaign show campaign.jsonl",
     "simulate": "pbft simulate --seed 1 --seeds 2 --json",
     "replay": "pbft replay pbft-failures/seed-17-agreement-3fa2c81e.json --timeline run.html",

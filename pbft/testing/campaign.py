@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from pbft.core.errors import ConfigurationError
-from pbft.testing.families import CONTROLS, FAMILIES, FLAGGED_WITHIN, plan_of
+from pbft.testing.families import CONTROLS, FAMILIES, plan_of
 from pbft.testing.observers import Observer
 from pbft.testing.planfiles import PlanFileError, keep
 from pbft.testing.planfiles import write as write_file
@@ -166,9 +166,19 @@ def read(path: Path) -> Kept:
                     outcomes.append(msgspec.json.decode(line, type=Outcome))
     except (OSError, msgspec.MsgspecError) as error:
         raise ConfigurationError(f"{path} is not the progress of a campaign: {error}") from None
-    if size.format != FORMAT:
+    if size.format != FORMAT or not size.runs.keys() <= FAMILIES.keys() | CONTROLS.keys():
         raise ConfigurationError(f"{path} was written by another version of pbft")
+    if not 1 <= size.shard <= size.shards:
+        raise ConfigurationError(f"{path} is shard {size.shard} of {size.shards}: there is none")
+    own = {(case.family, case.index) for case in cases(size)}
+    for each in outcomes:
+        if (each.family, each.index) not in own:
+            raise ConfigurationError(f"{path} has a run that is not in it: {_name(each)}")
     return Kept(size, outcomes)
+
+
+def _name(outcome: Outcome) -> str:
+    return f"{outcome.family} {outcome.index}"
 
 
 def write(path: Path, kept: Kept) -> None:
@@ -182,13 +192,19 @@ def write(path: Path, kept: Kept) -> None:
 
 def merged(parts: Iterable[Kept]) -> Kept:
     """The whole of several shards. Raises `ConfigurationError` where they are not of one
-    campaign."""
+    campaign, or where one run held in one of them and not in another: the sources differ."""
     found: dict[tuple[str, int], Outcome] = {}
     sizes: set[bytes] = set()
     for part in parts:
         whole = Size(part.size.runs)
         sizes.add(msgspec.json.encode(whole))
-        found.update({(each.family, each.index): each for each in part.outcomes})
+        for each in part.outcomes:
+            known = found.setdefault((each.family, each.index), each)
+            if (known.finished, known.violations) != (each.finished, each.violations):
+                raise ConfigurationError(
+                    f"these are shards by different versions of pbft: {_name(each)} is not the"
+                    " same in two of them"
+                )
     if len(sizes) != 1:
         raise ConfigurationError("these are not shards of one campaign: their sizes differ")
     return Kept(msgspec.json.decode(sizes.pop(), type=Size), list(found.values()))
@@ -221,7 +237,8 @@ def summary(kept: Kept) -> Summary:
     count = max(len(drawn), 1)
     shares = {name: seen[name] / count for name in SITUATIONS}
     controls = {name: _flagged(kept, name) for name in CONTROLS if kept.size.runs.get(name)}
-    missing = len(cases(kept.size)) - len(kept.outcomes)
+    done = {(each.family, each.index) for each in kept.outcomes}
+    missing = sum((case.family, case.index) not in done for case in cases(kept.size))
     return Summary(
         dict(sorted(Counter(each.family for each in kept.outcomes).items())),
         missing,
@@ -230,24 +247,33 @@ def summary(kept: Kept) -> Summary:
         {name: total / count for name, total in sorted(faults.items())},
         shares,
         controls,
-        list(_problems(plain, shares, controls, len(drawn), missing)),
+        [*_bad(plain), *_not_shown(kept.size, shares, controls, len(drawn), missing)],
     )
 
 
-def _problems(
-    plain: list[Outcome],
+def _bad(plain: list[Outcome]) -> Iterator[str]:
+    for each in plain:
+        if each.bad:
+            what = each.violations[0] if each.violations else "did not finish"
+            yield f"{_name(each)}: {what}"
+
+
+def _not_shown(
+    size: Size,
     shares: dict[str, float],
     controls: dict[str, int | None],
     drawn: int,
     missing: int,
 ) -> Iterator[str]:
-    for each in plain:
-        if each.bad:
-            what = each.violations[0] if each.violations else "did not finish"
-            yield f"{each.family} {each.index}: {what}"
+    """What keeps a campaign from showing that all holds. A shard has its part of the cases of a
+    control alone, so controls and shares are judged of the whole."""
+    if missing:
+        yield f"{missing} runs are missing: go on with them, or merge the other shards as well"
+    if size.shards > 1:
+        return
     for name, first in controls.items():
         if first is None and not missing:
-            yield f"the control {name!r} was not flagged in {FLAGGED_WITHIN} cases"
+            yield f"the control {name!r} was not flagged in {size.runs[name]} cases"
     for name, share in shares.items():
         if drawn >= JUDGED_FROM and share < RARE:
             yield f"the situation {name!r} occurred in {share:.2%} of the drawn runs"

@@ -61,6 +61,48 @@ def test_shards_are_merged_into_one_and_others_are_not() -> None:
         campaign.merged([one, Kept(Size({"seeds": 3}), [])])
 
 
+def test_what_is_missing_is_a_problem() -> None:
+    """Even where a case was done twice."""
+    twice = [outcome(index=0), outcome(index=0)]
+    told = campaign.summary(Kept(Size({"seeds": 2}), twice))
+    assert told.missing == 1
+    assert told.problems == [
+        "1 runs are missing: go on with them, or merge the other shards as well"
+    ]
+
+
+def test_a_run_that_is_not_the_same_in_two_shards_is_refused() -> None:
+    size = Size({"seeds": 1})
+    held = Kept(size, [outcome()])
+    broken = Kept(size, [outcome(violations=["agreement: broken"])])
+    for parts in ((held, broken), (broken, held)):
+        with pytest.raises(ConfigurationError, match="seeds 0 is not the same"):
+            campaign.merged(parts)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        (Size({"seeds": 1}), "a run that is not in it: seeds 3"),
+        (Size({"weeds": 9}), "another version"),
+        (Size({"seeds": 9}, 0, 2), "there is none"),
+    ],
+)
+def test_a_file_of_another_campaign_is_refused(tmp_path: Path, size: Size, said: str) -> None:
+    campaign.write(tmp_path / "p.jsonl", Kept(size, [outcome(index=3)]))
+    with pytest.raises(ConfigurationError, match=said):
+        campaign.read(tmp_path / "p.jsonl")
+
+
+def test_a_shard_alone_is_not_judged_by_the_controls() -> None:
+    """Which of their cases it has is chance."""
+    name = "f+1 twins fork"
+    part = Kept(Size({name: 2}, 1, 2), [outcome(name)])
+    assert campaign.summary(part).problems == []
+    whole = campaign.merged([part, Kept(Size({name: 2}, 2, 2), [outcome(name, 1)])])
+    assert "was not flagged in 2 cases" in campaign.summary(whole).problems[0]
+
+
 def test_a_violation_is_a_problem_and_so_is_a_run_without_end() -> None:
     bad = [
         outcome(index=0, violations=["agreement: broken"]),
