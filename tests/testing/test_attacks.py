@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from pbft.core.errors import ConfigurationError
 from pbft.core.ids import MILLISECOND, SECOND
 from pbft.testing.byzantine.attacks import (
     AnyAct,
@@ -170,3 +171,10 @@ def test_what_others_garble_is_repeated_by_nobody_and_harms_no_traitor() -> None
     outbursts = [Outburst("mallory-0", SECOND + at * SECOND // 50, (garbled,)) for at in range(40)]
     report = run(replace(plan(Attack(Repeat(3))), outbursts=outbursts))
     assert made(report) > 0
+
+
+@pytest.mark.parametrize("kind", ["Preprare", "PrePrepare", ""])
+def test_what_attacks_no_kind_of_message_is_refused(kind: str) -> None:
+    """It would do nothing, and every oracle would be content."""
+    with pytest.raises(ConfigurationError, match=f"no message is a {kind}; .* Commit, "):
+        Target(("Prepare", kind))

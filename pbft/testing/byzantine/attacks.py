@@ -5,12 +5,16 @@ parts compose. All is plain data: an attack is stored, taken out and replayed li
 """
 
 from enum import Enum
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from msgspec import Struct
 
+from pbft.core.errors import ConfigurationError
 from pbft.core.ids import MILLISECOND, Principal, ReplicaId
+from pbft.core.messages import AnyMessage, PrePrepare
 
+KINDS = frozenset({each.__name__ for each in get_args(AnyMessage)} - {PrePrepare.__name__})
+"""What leaves a replica; a pre-prepare leaves it in a Proposal."""
 Range: TypeAlias = tuple[int, int]
 """From the first, below the second."""
 
@@ -20,7 +24,9 @@ class Target(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
     `kinds`: names of message types. `to`: receivers (of `Ignore`: senders). `rounds`: the steps of
     the protocol in the order in which anybody took them first (`pbft.testing.rounds`). `times`:
-    virtual nanoseconds; `turns`: those of the traitor, from 1 on. `chance`: for each receiver."""
+    virtual nanoseconds; `turns`: those of the traitor, from 1 on. `chance`: for each receiver.
+    Raises `ConfigurationError` where nothing is of such a kind: it would attack nothing, and all
+    would hold."""
 
     kinds: tuple[str, ...] = ()
     to: tuple[Principal, ...] = ()
@@ -30,6 +36,14 @@ class Target(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     times: Range | None = None
     turns: Range | None = None
     chance: float = 1.0
+
+    def __post_init__(self) -> None:
+        unknown = sorted({*self.kinds} - KINDS)
+        if unknown:
+            raise ConfigurationError(
+                f"no message is a {unknown[0]}; there are {', '.join(sorted(KINDS))}, and a"
+                " pre-prepare is in a Proposal"
+            )
 
 
 class Act(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag=str.lower):
