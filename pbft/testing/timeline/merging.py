@@ -38,7 +38,8 @@ _entries: "msgspec.json.Decoder[Entry]" = msgspec.json.Decoder(Entry)
 def merge(paths: Sequence[Path], title: str) -> Recording:
     """One recording of all these files, or of those in the directories among them. Raises
     `PlanFileError` where there is none, or they do not belong together."""
-    files = [found for path in paths for found in _files(path)]
+    named = [found for path in paths for found in _files(path)]
+    files = list({path.resolve(): path for path in named}.values())
     if not files:
         raise PlanFileError(f"no recording in {', '.join(map(str, paths))}: `--record` makes them")
     lives = [_Lives(path) for path in files]

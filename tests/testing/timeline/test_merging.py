@@ -115,6 +115,11 @@ def test_a_line_that_a_crash_has_cut_is_left_out(tmp_path: Path) -> None:
     assert merge([path], "real").end == 9 * MS
 
 
+def test_a_file_that_is_named_twice_is_drawn_once(tmp_path: Path) -> None:
+    once = recording(tmp_path, [header(0, 0), said(1 * MS, 1)])
+    assert merge([tmp_path, tmp_path / "replica-0.jsonl"], "real") == once
+
+
 def test_what_does_not_belong_together_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PlanFileError, match="no recording in"):
         merge([tmp_path], "none")
