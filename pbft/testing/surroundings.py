@@ -2,12 +2,13 @@
 compared.
 
 Most of it is in a process's environment. What all processes of one machine have alike, its name for
-one, is pretended, since replicas are on several; and calls begin at another depth.
+one and its clock, is pretended, since replicas are on several; and calls begin at another depth.
 """
 
 import os
 import platform
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
@@ -20,6 +21,8 @@ SURROUNDINGS: tuple[dict[str, str], ...] = (
     {"PYTHONHASHSEED": "3", "LC_ALL": "C.UTF-8", "TZ": "<-12>+12", "USER": "cid"},
 )
 """Of each process. It is never the same date in the last two time zones."""
+APART_SECONDS = 100 * 24 * 3600 + 11 * 3600 + 23 * 60 + 17
+"""From the clock of one process to that of the next: neither whole minutes, hours nor days."""
 DEEPER = 11
 """Calls more, in each process than in the one before."""
 
@@ -33,14 +36,23 @@ def environment(number: int) -> dict[str, str]:
 
 
 def pretend(number: int) -> None:
-    """That this process is on a host of its own. Before a user's module is imported, which may take
-    the functions themselves."""
+    """That this process is on a host of its own, and its clock another. Before a user's module is
+    imported, which may take the functions themselves."""
+    _shift_clock(number * APART_SECONDS)
     system, _, release, version, machine = os.uname()
     told = os.uname_result((system, f"host-{number}", f"{release}-{number}", version, machine))
     os.uname = lambda: told
     os.cpu_count = lambda: number + 1
     socket.gethostname = platform.node = lambda: told.nodename
     uuid.getnode = lambda: number + 1
+
+
+def _shift_clock(seconds: int) -> None:
+    """What calls give within one minute or one day would be the same everywhere, and is not when
+    replicas execute around its end. `datetime` asks elsewhere, and is left alone."""
+    now, now_ns = time.time, time.time_ns
+    time.time = lambda: now() + seconds
+    time.time_ns = lambda: now_ns() + seconds * 10**9
 
 
 @contextmanager

@@ -28,6 +28,12 @@ class Clock(Base):
         self.entries[name] = str(time.time_ns())
 
 
+class Minutes(Base):
+    @command
+    def minute(self, name: str) -> None:
+        self.entries[name] = str(int(time.time() // 60))
+
+
 class Calendar(Base):
     @command
     def date(self, name: str) -> None:

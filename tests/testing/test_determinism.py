@@ -19,6 +19,7 @@ from pbft.testing.values import value_of
 
 PLANTED = {
     "Clock": ("stamp", "self.entries[", "the clock"),
+    "Minutes": ("minute", "self.entries[", "the clock"),
     "Calendar": ("date", "self.entries[", "the clock"),
     "Dice": ("roll", "self.entries[", "random numbers"),
     "Names": ("invent", "self.entries[", "a random name"),
