@@ -157,6 +157,15 @@ def test_a_whole_that_makes_no_scenario(text: str, expected: str) -> None:
     assert expected in str(caught.value)
 
 
+def test_the_sentences_of_the_guide_are_understood() -> None:
+    guide = Path("docs/how-to/testing.md").read_text("utf-8")
+    lines = guide.partition("```text not-run=fragment\n")[2].partition("```")[0].splitlines()
+    assert len(lines) > 20
+    for line in lines:
+        others = [] if line.startswith("then:") else ["then: agreement"]
+        parse("\n".join(["client-9 puts a=1", line, *others]), HERE)
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="cannot be read"):
         read(tmp_path / "none.scenario")
