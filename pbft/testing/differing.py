@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from pbft.core.errors import ServiceError
 from pbft.core.ids import MILLISECOND
 from pbft.testing import determinism, planfiles
-from pbft.testing.determinism import Operation, Report, in_words
+from pbft.testing.determinism import Operation, Report, UnfinishedError, in_words
 from pbft.testing.patience import RUN_SECONDS
 from pbft.testing.planfiles import PlanFile, PlanFileError
 from pbft.testing.replaying import replay
@@ -101,16 +102,23 @@ def load_kept(path: Path) -> Difference | PlanFile:
 
 def again(file: Difference, seconds: float = RUN_SECONDS) -> Again:
     """Execute the calls once more, in processes that may each take so many `seconds`. Raises
-    `ServiceError` where the service is not there, or a call ends its process or takes longer."""
-    lives = determinism.lives(file.service, file.calls, seconds)
+    `PlanFileError` where the service is not there, and `UnfinishedError` where a call ends its
+    process or takes longer."""
+    try:
+        lives = determinism.lives(file.service, file.calls, seconds)
+    except UnfinishedError:
+        raise
+    except ServiceError as error:
+        text = f"{error}; replay it in the directory that has the module of its service"
+        raise PlanFileError(text) from None
     return Again(determinism.compared(file.service, file.calls, lives), lives)
 
 
 def replay_kept(
     file: Difference | PlanFile, seconds: float = RUN_SECONDS
 ) -> tuple[str | None, list[str]]:
-    """The property that is violated now, if any, and the complaints. Raises `ServiceError` and
-    `PlanFileError`."""
+    """The property that is violated now, if any, and the complaints; a run, or a process, may
+    take so many `seconds`. Raises `ServiceError` and `PlanFileError`."""
     if isinstance(file, PlanFile):
         found = replay(file, seconds=seconds)
         return found.oracle, found.violations

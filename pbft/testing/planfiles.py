@@ -138,6 +138,10 @@ def decode(data: bytes) -> PlanFile:
 
 def _check_version(loose: dict[str, Any]) -> None:
     number, plan = loose.get("format"), loose.get("plan")
+    if plan is None and "calls" in loose:
+        raise PlanFileError(
+            "no plan, but calls that processes answer differently: `pbft replay` makes them again"
+        )
     if not isinstance(number, int) or number < 1 or not isinstance(plan, dict):
         raise PlanFileError(
             "not a plan file: it has no format or no plan; `pbft simulate` makes it"

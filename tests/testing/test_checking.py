@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.testing import checking, determinism
 from pbft.testing.checking import Checked, check, differences, judge
 from pbft.testing.differing import Difference, load_kept, replay_kept
-from pbft.testing.planfiles import load
+from pbft.testing.planfiles import PlanFileError, load
 from pbft.testing.replaying import replay
 from pbft.testing.shrinking import shrink
 from pbft.testing.subjects import subject
@@ -69,6 +70,10 @@ def test_one_process_cannot_see_its_own_hash_seed_but_several_do(tmp_path: Path)
     page = Path(found.page or "").read_text("utf-8")
     assert "first([" in page
     assert "it uses the order of a set" in page
+    with pytest.raises(PlanFileError, match="no plan, but calls"):
+        load(Path(found.file or ""))
+    with pytest.raises(PlanFileError, match="in the directory that has the module"):
+        replay_kept(msgspec.structs.replace(file, service="no.such:Thing"))
 
 
 def test_a_difference_is_told_with_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
