@@ -4,7 +4,7 @@ import pytest
 
 from pbft.core.authentication import Authentication
 from pbft.core.ingress import GENESIS, DropError, Ingress
-from pbft.core.messages import Batch, Certificate, PrePrepare, Request, ViewChange
+from pbft.core.messages import Batch, Certificate, Decision, PrePrepare, Request, ViewChange
 from pbft.core.wire import NULL_BATCH, batch_digest, encode_body, reference_to
 from tests.core.lab import Lab, configuration
 
@@ -65,10 +65,30 @@ def test_a_decision_needs_a_quorum_and_its_body(lab: Lab, ingress: Ingress) -> N
 def test_checkpoint_proofs(lab: Lab, ingress: Ingress) -> None:
     stable = ingress.stable(lab.proof(8, bytes(32), range(5)))
     assert (stable.sequence, stable.digest) == (8, bytes(32))
-    mixed = (*lab.proof(8, bytes(32), range(4)), *lab.proof(16, bytes(32), (4,)))
-    for bad in (lab.proof(8, bytes(32), range(4)), mixed, lab.proof(8, bytes(32), (0,) * 5), ()):
+    for bad in (lab.proof(8, bytes(32), range(4)), lab.proof(8, bytes(32), (0,) * 5), ()):
         with pytest.raises(DropError):
             ingress.stable(bad)
+
+
+def test_a_checkpoint_proof_is_about_one_number_and_one_state(lab: Lab, ingress: Ingress) -> None:
+    four = lab.proof(8, bytes(32), range(4))
+    for sequence, digest in ((16, bytes(32)), (8, b"\1" * 32)):
+        with pytest.raises(DropError, match="mixed votes"):
+            ingress.stable((*four, *lab.proof(sequence, digest, (4,))))
+
+
+def test_votes_of_another_view_number_or_digest_prove_nothing(lab: Lab, ingress: Ingress) -> None:
+    """Each of the three by itself: votes of view 0 decide nothing that is proposed in view 7 (T15),
+    whoever was the primary of both."""
+    batch, other = (lab.batch(lab.request(each)) for each in (1, 2))
+    prepares = lab.certificate(7, 3, batch, (1, 2, 3, 4)).prepares
+    commits = lab.decision(7, 3, batch, (0, 1, 2, 3, 4)).commits
+    for view, sequence, body in ((0, 3, batch), (14, 3, batch), (7, 2, batch), (7, 3, other)):
+        pre_prepare = lab.pre_prepare(view, sequence, body).raw
+        with pytest.raises(DropError, match="mixed votes"):
+            ingress.prepared(Certificate(pre_prepare, prepares))
+        with pytest.raises(DropError, match="mixed votes"):
+            ingress.verify(Decision(pre_prepare, commits, body), b"")
 
 
 def test_a_view_change_with_entries_out_of_order_is_rejected(lab: Lab, ingress: Ingress) -> None:

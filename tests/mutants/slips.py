@@ -138,6 +138,52 @@ STATE = (
         "return entry[1:] if entry[:1] == REFERENCE else None",
         f"{INGRESS}::test_a_batch_names_a_large_request_by_a_whole_digest",
     ),
+    mutant(
+        "T15",
+        "votes of another view in a proof",
+        "pbft/core/ingress.py",
+        "            if (vote.view, vote.sequence, vote.digest) != (\n"
+        "                pp.view,\n"
+        "                pp.sequence,\n"
+        "                pp.digest,\n"
+        "            ):",
+        "            if (vote.sequence, vote.digest) != (\n"
+        "                pp.sequence,\n"
+        "                pp.digest,\n"
+        "            ):",
+        f"{INGRESS}::test_votes_of_another_view_number_or_digest_prove_nothing",
+    ),
+    mutant(
+        "T15",
+        "votes of another number in a proof",
+        "pbft/core/ingress.py",
+        "            if (vote.view, vote.sequence, vote.digest) != (\n"
+        "                pp.view,\n"
+        "                pp.sequence,\n"
+        "                pp.digest,\n"
+        "            ):",
+        "            if (vote.view, vote.digest) != (\n"
+        "                pp.view,\n"
+        "                pp.digest,\n"
+        "            ):",
+        f"{INGRESS}::test_votes_of_another_view_number_or_digest_prove_nothing",
+    ),
+    mutant(
+        "T29",
+        "checkpoint proof of mixed digests",
+        "pbft/core/ingress.py",
+        "len({(vote.sequence, vote.digest) for vote in votes}) != 1",
+        "len({vote.sequence for vote in votes}) != 1",
+        f"{INGRESS}::test_a_checkpoint_proof_is_about_one_number_and_one_state",
+    ),
+    mutant(
+        "T3",
+        "commits of the last view kept",
+        "pbft/core/state/log.py",
+        "            slot.commits = {}\n",
+        "",
+        f"{LOG}::test_a_new_view_forgets_votes_and_keeps_proofs",
+    ),
 )
 
 PROTOCOL = (
@@ -532,6 +578,47 @@ PROTOCOL = (
         "status.view < views.view or (status.view == views.view and not status.active)",
         "status.view < views.view",
         f"{VIEW_CHANGE}::test_t24_who_is_in_the_same_view_change_is_given_what_it_may_have_missed",
+    ),
+    mutant(
+        "T47",
+        "slot at the low watermark",
+        "pbft/core/protocol/ordering.py",
+        "return low < sequence <= low + 2",
+        "return low <= sequence <= low + 2",
+        f"{STATE_AND_PERSISTENCE}::test_t44_what_the_low_watermark_has_reached_meanwhile_is_voted_for_by_nobody",
+    ),
+    mutant(
+        "T10",
+        "commit without own prepare",
+        "pbft/core/protocol/ordering.py",
+        "or slot.committed or not slot.voted or slot.pre_prepare is None",
+        "or slot.committed or slot.pre_prepare is None",
+        f"{STATE_AND_PERSISTENCE}::test_t47_nothing_above_the_window_is_committed_though_all_others_have_prepared_it",
+    ),
+    mutant(
+        "T3",
+        "last commit wins",
+        "pbft/core/protocol/ordering.py",
+        "    first = slot.commits.setdefault(vote.message.replica, vote)\n",
+        "    first = slot.commits.get(vote.message.replica, vote)\n"
+        "    slot.commits[vote.message.replica] = vote\n",
+        f"{QUORUMS_AND_VOTES}::test_t3_the_first_vote_of_each_counts_and_no_later_one_takes_it_back",
+    ),
+    mutant(
+        "T9",
+        "blame across views",
+        "pbft/core/protocol/ordering.py",
+        "places = {(each.view, each.sequence, each.replica)",
+        "places = {(each.sequence, each.replica)",
+        f"{QUORUMS_AND_VOTES}::test_a_primary_may_propose_another_batch_under_the_same_number_in_a_later_view",
+    ),
+    mutant(
+        "T55",
+        "below an installed floor still waits",
+        "pbft/core/protocol/execution.py",
+        "        if not sessions.eligible(key):\n            state.requests.drop(key)",
+        "        if sessions.answer(key) is not None:\n            state.requests.drop(key)",
+        f"{STATE_AND_PERSISTENCE}::test_t55_what_a_transfer_puts_below_the_floor_waits_no_more_though_it_never_executed",
     ),
 )
 

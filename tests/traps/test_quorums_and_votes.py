@@ -240,3 +240,26 @@ def test_t3_a_late_vote_for_another_digest_convicts_its_signer_too() -> None:
         lab.feed(vote(6, 0, 1, bytes(32)), peer=6)
         lab.feed(vote(6, 0, 1, digest), peer=6)
     assert lab.replica.status().evidence == {6: ["conflicting prepares", "conflicting commits"]}
+
+
+@pytest.mark.scenario("T3", "T4")
+def test_t3_the_first_vote_of_each_counts_and_no_later_one_takes_it_back() -> None:
+    lab = Lab(me=1)
+    batch = lab.batch(lab.request(1))
+    digest = batch_digest(batch)
+    lab.feed(lab.prepare(3, 0, 1, digest), lab.prepare(3, 0, 1, bytes(32)))
+    lab.feed(lab.commit(3, 0, 1, digest), lab.commit(3, 0, 1, bytes(32)))
+    assert of_type(lab.feed(lab.proposal(0, 1, batch), peer=0), Commit)
+    assert executed(lab.feed(lab.commit(0, 0, 1, digest))) == [1]
+
+
+@pytest.mark.scenario("T9")
+def test_a_primary_may_propose_another_batch_under_the_same_number_in_a_later_view() -> None:
+    """Nobody had prepared the first one. Who sees only the decision of the later view, by the same
+    primary, blames nobody."""
+    lab = Lab(me=1)
+    first, later = lab.batch(lab.request(1)), lab.batch(lab.request(2))
+    lab.feed(lab.proposal(0, 1, first), peer=0)
+    effects = lab.feed(lab.decision(4, 1, later, (0, 2, 3)), peer=0)
+    assert executed(effects) == [1]
+    assert effects.evidence == []

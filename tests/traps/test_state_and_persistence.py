@@ -260,6 +260,35 @@ def test_t47_a_proposal_above_the_window_waits_for_the_checkpoint_that_moves_it(
     assert of_type(effects, Prepare)
 
 
+@pytest.mark.scenario("T47", "T10")
+def test_t47_nothing_above_the_window_is_committed_though_all_others_have_prepared_it() -> None:
+    """Who has not prepared it has no record of its body, and may be asked for it later."""
+    lab = Lab(me=1)
+    batch = lab.batch(lab.request(17))
+    said = [lab.prepare(by, 0, 17, batch_digest(batch)) for by in (2, 3)]
+    assert lab.feed(lab.proposal(0, 17, batch), *said, peer=0).messages == []
+    lab.settle_until(16)
+    root = lab.replica.status().checkpoints[8]
+    effects = lab.feed(lab.checkpoint(0, 8, root), lab.checkpoint(2, 8, root))
+    assert of_type(effects, Prepare)
+    assert of_type(effects, Commit)
+
+
+@pytest.mark.scenario("T44", "T47")
+def test_t44_what_the_low_watermark_has_reached_meanwhile_is_voted_for_by_nobody() -> None:
+    """It was within reach when it came, early; the checkpoint of its number is stable now."""
+    ahead, lab = Lab(me=1), Lab(me=2)
+    lab.feed(lab.proposal(1, 8, lab.batch(lab.request(99))), peer=1)
+    ahead.settle_until(8)
+    transfer(ahead, lab)
+    assert stable_at(lab) == 8
+    proof = lab.proof(8, own_root(ahead), (0, 1, 3))
+    changes = [lab.view_change(by, 1, (), 8, proof) for by in (0, 1, 3)]
+    effects = lab.feed(lab.new_view(1, changes, {}), peer=1)
+    assert lab.replica.status().active
+    assert not of_type(effects, Prepare)
+
+
 @pytest.mark.scenario("T48")
 def test_t48_acceptance_does_not_depend_on_the_previous_time() -> None:
     lab = Lab(me=1)
@@ -554,6 +583,17 @@ def test_t55_what_a_transfer_covers_waits_no_more() -> None:
     assert behind.replica.status().waiting == 0
     behind.idle(5)
     assert behind.replica.status().view == 0
+
+
+@pytest.mark.scenario("T55")
+def test_t55_what_a_transfer_puts_below_the_floor_waits_no_more_though_it_never_executed() -> None:
+    ahead, behind = Lab(me=1, client_window=4), Lab(me=2, client_window=4)
+    behind.feed(behind.request(1))
+    for sequence in range(1, 9):
+        ahead.settle(sequence, batch=ahead.batch(ahead.request(sequence + 1)))
+    transfer(ahead, behind)
+    assert behind.replica.status().executed == 8
+    assert behind.replica.status().waiting == 0
 
 
 def test_nobody_is_suspected_while_a_transfer_runs() -> None:

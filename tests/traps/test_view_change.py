@@ -490,6 +490,21 @@ def test_t7_votes_that_overtake_the_new_view_count_though_the_old_view_chose_the
     assert executed(lab.feed(lab.new_view(1, changes, {1: digest}), peer=1)) == [1]
 
 
+@pytest.mark.scenario("T3", "T22")
+def test_t3_votes_of_the_last_view_do_not_count_in_this_one_for_the_same_batch() -> None:
+    lab = Lab(me=2)
+    batch = lab.batch(lab.request(1))
+    digest = batch_digest(batch)
+    lab.feed(lab.proposal(0, 1, batch), peer=0)
+    lab.feed(lab.prepare(3, 0, 1, digest), lab.commit(3, 0, 1, digest))
+    certificate = lab.certificate(0, 1, batch, (2, 3))
+    changes = [lab.view_change(by, 1, [certificate]) for by in (0, 1, 3)]
+    assert not of_type(lab.feed(lab.new_view(1, changes, {1: digest}), peer=1), Commit)
+    assert of_type(lab.feed(lab.prepare(3, 1, 1, digest)), Commit)
+    assert executed(lab.feed(lab.commit(1, 1, 1, digest))) == []
+    assert executed(lab.feed(lab.commit(0, 1, 1, digest))) == [1]
+
+
 @pytest.mark.scenario("T25")
 def test_t25_what_executed_before_a_view_is_no_progress_in_it() -> None:
     """Nothing waits as the view begins; then its primary starves the first request."""

@@ -56,9 +56,11 @@ def test_a_new_view_forgets_votes_and_keeps_proofs() -> None:
     log = Log()
     slot = log.slot(1)
     slot.prepares[2] = lab.prepare(2, 0, 1, bytes(32))
+    slot.commits[2] = lab.commit(2, 0, 1, bytes(32))
     slot.voted = slot.committed = True
     log.start_view(1, 100)
-    assert (slot.prepares, slot.voted, slot.committed) == ({}, False, False)
+    assert (slot.prepares, slot.commits) == ({}, {})
+    assert (slot.voted, slot.committed) == (False, False)
     assert list(log.touched) == [1]
 
 
