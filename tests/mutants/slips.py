@@ -184,6 +184,16 @@ STATE = (
         "",
         f"{LOG}::test_a_new_view_forgets_votes_and_keeps_proofs",
     ),
+    mutant(
+        "T20",
+        "bodies of left views forgotten at restart",
+        "pbft/core/restore.py",
+        "        return\n    state.log.keep_body(body, sequence)\n",
+        "        return\n"
+        "    if pp.message.view == state.views.view:\n"
+        "        state.log.keep_body(body, sequence)\n",
+        f"{VIEW_CHANGE}::test_t20_a_restart_still_has_the_bodies_that_it_voted_for_in_views_that_it_left",
+    ),
 )
 
 PROTOCOL = (
@@ -619,6 +629,30 @@ PROTOCOL = (
         "        if not sessions.eligible(key):\n            state.requests.drop(key)",
         "        if sessions.answer(key) is not None:\n            state.requests.drop(key)",
         f"{STATE_AND_PERSISTENCE}::test_t55_what_a_transfer_puts_below_the_floor_waits_no_more_though_it_never_executed",
+    ),
+    mutant(
+        "T51",
+        "overtaken transfer installed",
+        "pbft/core/protocol/state_transfer.py",
+        "    if behind(state):\n        _install(",
+        "    if True:\n        _install(",
+        f"{STATE_TRANSFER}::test_a_state_that_was_overtaken_while_it_was_fetched_is_not_installed",
+    ),
+    mutant(
+        "T12",
+        "own commits are not said again",
+        "pbft/core/protocol/retransmission.py",
+        "    if state.me in slot.commits:\n        yield slot.commits[state.me]",
+        "",
+        f"{STATE_AND_PERSISTENCE}::test_t12_what_is_not_decided_is_said_again_to_who_may_have_missed_it",
+    ),
+    mutant(
+        "T12",
+        "proposals are not said again",
+        "pbft/core/protocol/retransmission.py",
+        "if pp is not None and state.is_primary and slot.voted:",
+        "if False:",
+        f"{STATE_AND_PERSISTENCE}::test_t12_what_is_not_decided_is_said_again_to_who_may_have_missed_it",
     ),
 )
 

@@ -15,7 +15,14 @@ from pbft.core.state.log import Slot
 from pbft.core.verified import ProvenViewChange, StableCheckpoint
 from pbft.core.wire import batch_digest
 from pbft.testing.disk import Disk
-from pbft.testing.oracles import Attention, BoundedMemory, Holdings, Storage, Suspicion
+from pbft.testing.oracles import (
+    Attention,
+    BoundedMemory,
+    Footing,
+    Holdings,
+    Storage,
+    Suspicion,
+)
 from pbft.testing.oracles.bounds import LOOK_EVERY, PARTIALS
 from pbft.testing.oracles.suspicion import JOINED, TIMED_OUT, WAITED
 from tests.core.lab import Lab
@@ -197,6 +204,81 @@ def test_who_says_twice_that_it_is_behind_is_told_what_it_lacks(lab: Lab) -> Non
     watched.state.views.view_changes[1] = held(lab, 1, 1)
     watched.send(2, status)
     assert len(watched.turn()) == 5
+
+
+@pytest.mark.parametrize(("me", "says"), [(0, ["proposal", "vote"]), (1, ["vote", "vote"])])
+def test_who_may_have_missed_a_vote_is_told_it_again(me: int, says: list[str]) -> None:
+    lab = Lab(me=me)
+    watched = Watched(Attention(), lab)
+    batch = lab.batch(lab.request(1))
+    lab.feed(lab.proposal(0, 1, batch) if me else lab.request(1), peer=0)
+    lab.feed(*(lab.prepare(by, 0, 1, batch_digest(batch)) for by in (2, 3)))
+    status = Status(0, True, 0, 0, False)
+    assert watched.hear(2, status) == []
+    assert watched.hear(2, status) == []
+    lab.feed(status, peer=2)
+    watched.send(2, status)
+    assert [said.split()[-4] for said in watched.turn()] == says
+
+
+# -- footing ---------------------------------------------------------------------------------------
+
+
+def test_what_is_stable_has_no_slot_any_more(lab: Lab) -> None:
+    watched = Watched(Footing(), lab)
+    watched.state.log.low_watermark = 8
+    watched.state.log.slot(9)
+    assert watched.turn() == []
+    watched.state.log.slot(8)
+    assert len(watched.turn()) == 1
+
+
+@pytest.mark.parametrize("kind", ["pre-prepare", "prepare", "commit"])
+def test_a_new_view_begins_without_what_was_said_in_the_last(lab: Lab, kind: str) -> None:
+    watched = Watched(Footing(), lab)
+    slot = watched.state.log.slot(1)
+    slot.prepares[2] = lab.prepare(2, 1, 1, ONE)
+    watched.state.views.view = 1
+    assert watched.turn(EnteredView(1)) == []
+    match kind:
+        case "pre-prepare":
+            slot.pre_prepare = lab.pre_prepare(0, 1, lab.batch())
+        case "prepare":
+            slot.prepares[3] = lab.prepare(3, 0, 1, ONE)
+        case _:
+            slot.commits[3] = lab.commit(3, 0, 1, ONE)
+    assert watched.turn() == []
+    assert len(watched.turn(EnteredView(1))) == 1
+    watched.state.views.active = False
+    assert watched.turn(EnteredView(1)) == []
+
+
+def test_every_checkpoint_is_taken_when_its_number_executes(lab: Lab) -> None:
+    watched = Watched(Footing(), lab)
+    lab.settle_until(9)
+    assert watched.turn() == []
+    kept = watched.state.checkpoints.own.pop(8)
+    assert len(watched.turn()) == 1
+    watched.state.checkpoints.diverged = True
+    assert watched.turn() == []
+    watched.state.checkpoints.diverged = False
+    watched.state.checkpoints.stable = StableCheckpoint(8, kept.root, ())
+    assert watched.turn() == []
+
+
+def test_nobody_goes_back_unless_its_state_is_damaged_or_its_life_another(lab: Lab) -> None:
+    watched = Watched(Footing(), lab)
+    lab.settle_until(3)
+    assert watched.turn() == []
+    watched.state.executed = 2
+    assert len(watched.turn()) == 1
+    assert watched.turn() == []
+    watched.state.checkpoints.diverged = True
+    assert watched.turn() == []
+    watched.state.executed, watched.state.checkpoints.diverged = 1, False
+    assert watched.turn() == []
+    watched.state.executed, watched.host.life = 0, 1
+    assert watched.turn() == []
 
 
 # -- holdings --------------------------------------------------------------------------------------

@@ -412,6 +412,22 @@ def test_t53_status_is_answered_with_all_that_is_lacking() -> None:
     assert of_type(effects, Checkpoint)
 
 
+@pytest.mark.scenario("T12", "T53")
+@pytest.mark.parametrize("me", [0, 1])
+def test_t12_what_is_not_decided_is_said_again_to_who_may_have_missed_it(me: int) -> None:
+    """Each may have lost all votes but its own: without a word again, a view change has to help."""
+    lab = Lab(me=me)
+    batch = lab.batch(lab.request(1))
+    lab.feed(lab.proposal(0, 1, batch) if me else lab.request(1), peer=0)
+    lab.feed(*(lab.prepare(by, 0, 1, batch_digest(batch)) for by in (2, 3)))
+    said = [m for m in lab.sent if isinstance(m, Proposal | Prepare | Commit)]
+    assert [type(m) for m in said] == [Prepare if me else Proposal, Commit]
+    stalled = Status(0, True, 0, 0, False, False)
+    lab.feed(stalled, peer=3)
+    again = [send.message for send in lab.feed(stalled, peer=3).messages]
+    assert again == said
+
+
 @pytest.mark.scenario("T53", "ST8", kills="T53 the accepted new view is passed on to nobody")
 def test_t53_who_is_behind_is_given_the_new_view_that_was_accepted() -> None:
     lab = Lab(me=2)

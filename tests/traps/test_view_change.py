@@ -5,8 +5,10 @@ import pytest
 from pbft.core.config import Configuration
 from pbft.core.effects import EnteredView, ViewChangeStarted
 from pbft.core.messages import (
+    BatchBody,
     Certificate,
     Commit,
+    FetchBatch,
     NewView,
     Prepare,
     PrePrepare,
@@ -503,6 +505,18 @@ def test_t3_votes_of_the_last_view_do_not_count_in_this_one_for_the_same_batch()
     assert of_type(lab.feed(lab.prepare(3, 1, 1, digest)), Commit)
     assert executed(lab.feed(lab.commit(1, 1, 1, digest))) == []
     assert executed(lab.feed(lab.commit(0, 1, 1, digest))) == [1]
+
+
+@pytest.mark.scenario("T20")
+def test_t20_a_restart_still_has_the_bodies_that_it_voted_for_in_views_that_it_left() -> None:
+    """It may be the only correct replica that is up and has them."""
+    lab = Lab(me=2)
+    batch = lab.batch(lab.request(1))
+    lab.feed(lab.proposal(0, 1, batch), peer=0)
+    assert started(lab.feed(*(lab.view_change(by, 1) for by in (0, 3)))) == [1]
+    lab.restart()
+    assert lab.replica.status().view == 1
+    assert of_type(lab.feed(FetchBatch(batch_digest(batch)), peer=3), BatchBody)
 
 
 @pytest.mark.scenario("T25")

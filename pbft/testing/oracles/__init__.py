@@ -8,6 +8,7 @@ from pbft.testing.observers import Observer
 from pbft.testing.oracles.accountability import Accountability
 from pbft.testing.oracles.attention import Attention
 from pbft.testing.oracles.bounds import BoundedEgress, BoundedMemory
+from pbft.testing.oracles.footing import Footing
 from pbft.testing.oracles.holdings import Holdings
 from pbft.testing.oracles.proofs import Proofs
 from pbft.testing.oracles.quietness import Quietness
@@ -20,6 +21,7 @@ __all__ = [
     "Attention",
     "BoundedEgress",
     "BoundedMemory",
+    "Footing",
     "Holdings",
     "OneReply",
     "OwnTicket",
@@ -35,5 +37,6 @@ def every_oracle() -> list[Observer]:
     """One of each, for one run."""
     return [
         *(BoundedMemory(), BoundedEgress(), Proofs(), Quietness(), OneReply()),
-        *(Accountability(), Attention(), Holdings(), Storage(), Suspicion(), OwnTicket()),
+        *(Accountability(), Attention(), Footing(), Holdings(), Storage(), Suspicion()),
+        OwnTicket(),
     ]

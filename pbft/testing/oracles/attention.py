@@ -185,7 +185,7 @@ def _holds(state: ReplicaState, heard: Heard) -> bool:
 
 def _lacked(state: ReplicaState, status: Status) -> Iterator[tuple[str, bytes]]:
     """What a peer in that state lacks and this replica has: the proof of a checkpoint, its word
-    and the new primary's about the view, decisions with their bodies (T12, T24, T53)."""
+    and the new primary's about the view, decisions with their bodies, and votes (T12, T24, T53)."""
     stable, views, log = state.checkpoints.stable, state.views, state.log
     if status.low_watermark < stable.sequence:
         yield "proof of a checkpoint", encode_link(StableProof(stable.proof))
@@ -201,6 +201,22 @@ def _lacked(state: ReplicaState, status: Status) -> Iterator[tuple[str, bytes]]:
         if decision is not None and body is not None:
             said = Decision(decision.pre_prepare.raw, decision.commits, body.raw)
             yield "decision", encode_link(said)
+    if views.active and status.view == views.view:
+        yield from _votes(state, max(status.executed, state.executed, log.low_watermark))
+
+
+def _votes(state: ReplicaState, after: SequenceNumber) -> Iterator[tuple[str, bytes]]:
+    """What this replica has said in its view about numbers that are not decided (T12)."""
+    for sequence, slot in state.log.slots.items():
+        if not after < sequence <= state.log.low_watermark + state.config.window:
+            continue
+        pp = slot.pre_prepare
+        body = None if pp is None else state.log.bodies.get(pp.message.digest)
+        if state.is_primary and slot.voted and pp is not None and body is not None:
+            yield "proposal", encode_link(Proposal(pp.raw, body.raw))
+        for vote in (slot.prepares.get(state.me), slot.commits.get(state.me)):
+            if vote is not None:
+                yield "vote", vote.raw
 
 
 def _is_prepared(state: ReplicaState, slot: Slot) -> bool:

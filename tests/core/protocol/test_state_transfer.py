@@ -398,6 +398,23 @@ def decision(lab: Lab, sequence: int) -> Decision:
     return lab.decision(0, sequence, lab.batch(lab.request(sequence)), (0, 1, 3))
 
 
+@pytest.mark.scenario("T51")
+def test_a_state_that_was_overtaken_while_it_was_fetched_is_not_installed() -> None:
+    """The last nodes come together with decisions that lead beyond it."""
+    ahead, behind = Lab(me=1), Lab(me=2)
+    decisions = [decision(behind, each) for each in range(1, 10)]
+    ahead.settle_until(8)
+
+    def overtaken(source: int, nodes: Nodes) -> Nodes:
+        behind.feed(*decisions)
+        return nodes
+
+    events = transfer(ahead, behind, overtaken)
+    assert TransferStarted(8) in events
+    assert not any(isinstance(each, Installed) for each in events)
+    assert behind.replica.status().executed == 9
+
+
 def test_what_a_peer_wants_is_remembered_up_to_a_bound() -> None:
     """A peer that asks for more than its share of the interval has the rest refused."""
     ahead = Lab(me=1, transfer_max_bytes=1)
