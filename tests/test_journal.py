@@ -67,6 +67,18 @@ def test_what_a_stable_checkpoint_covers_is_let_go() -> None:
     }
 
 
+def test_votes_above_a_stable_checkpoint_stay_and_those_at_and_below_go() -> None:
+    """The first above it among them: who forgot that could vote again (T34, T52)."""
+    lab = Lab(me=1)
+    lab.settle_until(10)
+    root = lab.replica.status().checkpoints[8]
+    lab.feed(*(lab.checkpoint(by, 8, root) for by in (0, 2)))
+    held = keep(lab.records)
+    for prefix in (b"5", b"6"):
+        numbers = [int.from_bytes(key[1:9], "big") for key in held if key[:1] == prefix]
+        assert sorted(numbers) == [9, 10]
+
+
 def test_leaves_of_later_snapshots_outlive_the_stable_one() -> None:
     """A leaf goes when no snapshot has it; one that comes back is not gone (T52)."""
     lab = Lab(me=1, window=64)

@@ -156,6 +156,12 @@ def test_a_request_is_named_by_its_body_not_by_its_signature() -> None:
     assert wire.request_digest(one) == wire.request_digest(two)
 
 
+def test_what_stands_for_results_says_where_each_of_them_ends() -> None:
+    """A liar could else move bytes from one caller's result into another's."""
+    ways = [(b"\0ab", b"\0c"), (b"\0a", b"b\0c"), (b"\0ab\0c",), (b"\0ab\0c", b"")]
+    assert len({wire.results_digest(each) for each in ways}) == len(ways)
+
+
 def test_split_refuses_what_is_not_signed() -> None:
     message: LinkMessage = LINK[0]
     for data in (b"", b"\x01" + bytes(64), wire.encode_link(message)):

@@ -13,6 +13,7 @@ PEERS = "tests/core/state/test_peers.py"
 CLIENT_SESSION = "tests/core/test_client_session.py"
 FAST_READS = "tests/core/test_fast_reads.py"
 INGRESS = "tests/core/test_ingress.py"
+WIRE = "tests/core/test_wire.py"
 COOKIES = "tests/crypto/test_cookies.py"
 GRAFT = "tests/crypto/test_graft.py"
 LINKS = "tests/crypto/test_links.py"
@@ -193,6 +194,14 @@ STATE = (
         "    if pp.message.view == state.views.view:\n"
         "        state.log.keep_body(body, sequence)\n",
         f"{VIEW_CHANGE}::test_t20_a_restart_still_has_the_bodies_that_it_voted_for_in_views_that_it_left",
+    ),
+    mutant(
+        "T32",
+        "results run together in their digest",
+        "pbft/core/wire.py",
+        'return digest(b"pbft results", *results)',
+        'return digest(b"pbft results", b"".join(results))',
+        f"{WIRE}::test_what_stands_for_results_says_where_each_of_them_ends",
     ),
 )
 
@@ -843,6 +852,22 @@ WORLD = (
         "if self.asks >= ASKS or (",
         "if self.asks > ASKS or (",
         f"{REASSEMBLY}::test_the_gaps_of_one_message_are_asked_for_a_bounded_number_of_times",
+    ),
+    mutant(
+        "T52",
+        "accepted above the stable one let go",
+        "pbft/journal.py",
+        '_number(stable) + b"\\xff" * 8)',
+        '_number(stable + 1) + b"\\xff" * 8)',
+        f"{JOURNAL}::test_votes_above_a_stable_checkpoint_stay_and_those_at_and_below_go",
+    ),
+    mutant(
+        "T52",
+        "prepared above the stable one let go",
+        "pbft/journal.py",
+        'yield Drop(b"6", b"6" + _number(stable))',
+        'yield Drop(b"6", b"6" + _number(stable + 1))',
+        f"{JOURNAL}::test_votes_above_a_stable_checkpoint_stay_and_those_at_and_below_go",
     ),
 )
 
