@@ -663,6 +663,14 @@ PROTOCOL = (
         "if False:",
         f"{STATE_AND_PERSISTENCE}::test_t12_what_is_not_decided_is_said_again_to_who_may_have_missed_it",
     ),
+    mutant(
+        "T17",
+        "numbers in a new view not compared",
+        "pbft/core/protocol/new_view.py",
+        "if (pp.view, pp.sequence, pp.digest) != (view, sequence, digest):",
+        "if (pp.view, pp.digest) != (view, digest):",
+        f"{VIEW_CHANGE}::test_t17_a_backup_recomputes_the_new_view",
+    ),
 )
 
 CLIENTS = (

@@ -121,6 +121,7 @@ def test_t17_a_backup_recomputes_the_new_view() -> None:
         {},
         {1: NULL_DIGEST, 2: NULL_DIGEST},
         {**right, 4: NULL_DIGEST},
+        {1: NULL_DIGEST, 2: NULL_DIGEST, 4: batch_digest(a)},
         {1: NULL_DIGEST, 3: batch_digest(a), 2: NULL_DIGEST},
         {**right, 3: NULL_DIGEST},
         {1: batch_digest(a), 2: NULL_DIGEST, 3: batch_digest(a)},

@@ -40,6 +40,8 @@ class Forger:
         self._ingress: Ingress = ring.ingress(us)
         self._changes: dict[tuple[int, ReplicaId], bytes] = {}
         self._proven: dict[bytes, ProvenViewChange] = {}
+        self._bent = 0
+        """Votes that did not match, so far: each is wrong in another way than the one before."""
         self._view_changes: dict[Form, Callable[[ViewChange], ViewChange]] = {
             Form.EMPTY: lambda m: msgspec.structs.replace(m, prepared=()),
             Form.SHORT: lambda m: msgspec.structs.replace(m, prepared=m.prepared[:-1]),
@@ -101,7 +103,14 @@ class Forger:
         return msgspec.structs.replace(message, low_watermark=higher, prepared=())
 
     def _repeated_proof(self, message: ViewChange) -> ViewChange:
-        """A checkpoint that only we and our colluders have seen, as often as it takes."""
+        """A checkpoint that only we and our colluders have seen, as often as it takes; or, every
+        other time, the true one, with a vote of ours for another state in front."""
+        self._bent += 1
+        if message.checkpoint_proof and self._bent % 2 == 0:
+            other = Checkpoint(message.low_watermark, self._rng.randbytes(32), self._us)
+            return msgspec.structs.replace(
+                message, checkpoint_proof=self._instead(message.checkpoint_proof, other)
+            )
         higher = message.low_watermark + self._ring.config.checkpoint_interval
         digest = self._rng.randbytes(32)
         votes = [self._sign(Checkpoint(higher, digest, each)) for each in self._ring.replicas]
@@ -126,14 +135,24 @@ class Forger:
         return Certificate(certificate.pre_prepare, certificate.prepares[:1] * count)
 
     def _mixed(self, certificate: Certificate) -> Certificate:
-        """Our own votes for another digest under a pre-prepare that others have voted for."""
+        """Our own vote for another digest, view or number under a pre-prepare that others have
+        voted for."""
         pp = _decoded(certificate.pre_prepare)
         if not isinstance(pp, PrePrepare):
             return certificate
-        other = Prepare(pp.view, pp.sequence, self._rng.randbytes(32), self._us)
-        theirs = [raw for raw in certificate.prepares if _signer(raw) != self._us]
-        votes = (self._sign(other), *theirs)[: len(certificate.prepares)]
-        return Certificate(certificate.pre_prepare, votes)
+        ways = (
+            Prepare(pp.view, pp.sequence, self._rng.randbytes(32), self._us),
+            Prepare(pp.view + 1, pp.sequence, pp.digest, self._us),
+            Prepare(pp.view, pp.sequence + 1, pp.digest, self._us),
+        )
+        other = ways[self._bent % len(ways)]
+        self._bent += 1
+        return Certificate(certificate.pre_prepare, self._instead(certificate.prepares, other))
+
+    def _instead(self, votes: tuple[bytes, ...], ours: Prepare | Checkpoint) -> tuple[bytes, ...]:
+        """As many votes as before, a new one of ours among them."""
+        theirs = [raw for raw in votes if _signer(raw) != self._us]
+        return (self._sign(ours), *theirs)[: len(votes)]
 
     def _own(self, message: ViewChange) -> ViewChange:
         """An invention: proven as far as our keys reach, the rest by repetition."""
