@@ -138,6 +138,22 @@ def test_a_certificate_of_the_view_that_is_moved_to_is_refused(lab: Lab, ingress
             ingress.view_change(said.message, said.raw)
 
 
+@pytest.mark.parametrize("low", [0, 8])
+def test_a_certificate_is_of_a_number_in_the_window_its_ends_included(
+    lab: Lab, ingress: Ingress, low: int
+) -> None:
+    batch = lab.batch(lab.request(1))
+    proof = lab.proof(low, bytes(32), range(5)) if low else ()
+    for sequence, fits in ((low, False), (low + 1, True), (low + 16, True), (low + 17, False)):
+        prepared = [lab.certificate(0, sequence, batch, (1, 2, 3, 4))]
+        said = lab.view_change(3, 1, prepared, low, proof)
+        if fits:
+            assert list(ingress.view_change(said.message, said.raw).prepared) == [sequence]
+            continue
+        with pytest.raises(DropError, match="outside the window"):
+            ingress.view_change(said.message, said.raw)
+
+
 def test_a_view_change_from_the_beginning_carries_no_proof(lab: Lab, ingress: Ingress) -> None:
     said = lab.view_change(3, 1, (), 0, (bytes(1000),))
     with pytest.raises(DropError, match="proof of nothing"):

@@ -203,6 +203,14 @@ STATE = (
         'return digest(b"pbft results", b"".join(results))',
         f"{WIRE}::test_what_stands_for_results_says_where_each_of_them_ends",
     ),
+    mutant(
+        "T15",
+        "certificate at the end of the window refused",
+        "pbft/core/ingress.py",
+        "if not last < proof.sequence <= stable.sequence + self._config.window:",
+        "if not last < proof.sequence < stable.sequence + self._config.window:",
+        f"{INGRESS}::test_a_certificate_is_of_a_number_in_the_window_its_ends_included",
+    ),
 )
 
 PROTOCOL = (
@@ -670,6 +678,22 @@ PROTOCOL = (
         "if (pp.view, pp.sequence, pp.digest) != (view, sequence, digest):",
         "if (pp.view, pp.digest) != (view, digest):",
         f"{VIEW_CHANGE}::test_t17_a_backup_recomputes_the_new_view",
+    ),
+    mutant(
+        "T14",
+        "the last number of the window is not in p",
+        "pbft/core/protocol/view_change.py",
+        "sequence <= stable.sequence + config.window",
+        "sequence < stable.sequence + config.window",
+        f"{VIEW_CHANGE}::test_t14_p_reaches_to_the_last_number_of_the_window",
+    ),
+    mutant(
+        "T53",
+        "a laggard that gets decisions fetches",
+        "pbft/core/protocol/deadlines.py",
+        'wanted["lag", state.executed]',
+        'wanted["lag", 0]',
+        f"{STATE_TRANSFER}::test_who_is_still_getting_decisions_does_not_fetch_the_state",
     ),
 )
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pbft.core.ingress import DropError
-from pbft.core.messages import Checkpoint, Prepare, Signable, ViewChange
+from pbft.core.messages import Checkpoint, NewView, Prepare, PrePrepare, Signable, ViewChange
 from pbft.core.wire import batch_digest, decode_signed
 from pbft.testing.byzantine.attacks import Form
 from pbft.testing.byzantine.colluding import Ring
@@ -80,3 +80,17 @@ def test_a_low_watermark_is_proven_by_one_signer_or_with_a_vote_for_another_stat
     assert mixed.low_watermark == vote.sequence == 8
     assert vote.digest != bytes(32)
     assert len(set(mixed.checkpoint_proof)) == 5
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_digests_stand_under_other_numbers_also_where_there_is_only_one(
+    lab: Lab, ring: Ring, count: int
+) -> None:
+    digests = {at: bytes([at]) * 32 for at in range(1, count + 1)}
+    message = Forger(ring, US, random.Random(1)).forged(
+        lab.new_view(US, (), digests).message, Form.SWAPPED
+    )
+    assert isinstance(message, NewView)
+    said = [pp for pp in map(decode_signed, message.pre_prepares) if isinstance(pp, PrePrepare)]
+    assert len(said) == count
+    assert not any(digests.get(pp.sequence) == pp.digest for pp in said)

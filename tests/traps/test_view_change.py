@@ -71,6 +71,17 @@ def test_t14_prepared_and_executed_slots_are_in_p_with_their_view() -> None:
     assert second.prepared == mine.prepared
 
 
+@pytest.mark.scenario("T14")
+def test_t14_p_reaches_to_the_last_number_of_the_window() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(16)
+    effects = lab.feed(*(lab.view_change(by, 1) for by in (0, 3)))
+    (said,) = of_type(effects, ViewChange)
+    assert isinstance(said, ViewChange)
+    inside = [decode_signed(each.pre_prepare) for each in said.prepared]
+    assert [pp.sequence for pp in inside if isinstance(pp, PrePrepare)] == list(range(1, 17))
+
+
 def _mixed(lab: Lab, batch: bytes, other: bytes) -> Certificate:
     votes = tuple(lab.prepare(r, 0, 1, batch_digest(other)).raw for r in (1, 3))
     return Certificate(lab.pre_prepare(0, 1, batch).raw, votes)

@@ -177,7 +177,10 @@ class Forger:
         return {"view": max(0, pp.view + self._rng.choice((-1, 1)))}
 
     def _swapped(self, message: NewView) -> NewView:
+        """Where there is only one number, its digest stands under the next one."""
         order = _order(message)
+        if len(order) == 1:
+            return self._bent_order(message, lambda pp: {"sequence": pp.sequence + 1})
         digests = [pp.digest for pp in order]
         turned = digests[1:] + digests[:1]
         pairs = zip(order, turned, strict=True)

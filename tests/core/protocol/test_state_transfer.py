@@ -398,6 +398,18 @@ def decision(lab: Lab, sequence: int) -> Decision:
     return lab.decision(0, sequence, lab.batch(lab.request(sequence)), (0, 1, 3))
 
 
+def test_who_is_still_getting_decisions_does_not_fetch_the_state() -> None:
+    """Each of them comes within two status intervals of the one before."""
+    ahead, behind = Lab(me=1), Lab(me=2)
+    decisions = [decision(behind, each) for each in range(1, 9)]
+    ahead.settle_until(8)
+    events = certify(ahead, behind).events
+    for each in decisions:
+        events += [*behind.idle(0.15).events, *behind.feed(each).events]
+    assert behind.replica.status().low_watermark == 8
+    assert TransferStarted(8) not in events
+
+
 @pytest.mark.scenario("T51")
 def test_a_state_that_was_overtaken_while_it_was_fetched_is_not_installed() -> None:
     """The last nodes come together with decisions that lead beyond it."""
