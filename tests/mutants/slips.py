@@ -695,6 +695,23 @@ PROTOCOL = (
         'wanted["lag", 0]',
         f"{STATE_TRANSFER}::test_who_is_still_getting_decisions_does_not_fetch_the_state",
     ),
+    mutant(
+        "T54",
+        "damaged state put on record",
+        "pbft/core/protocol/checkpointing.py",
+        "if not due or at in checkpoints.own or checkpoints.diverged:",
+        "if not due or at in checkpoints.own:",
+        f"{STATE_AND_PERSISTENCE}::test_t54_a_flipped_bit_in_memory_is_noticed_at_the_next_checkpoint_and_repaired",
+    ),
+    mutant(
+        "T14",
+        "the first certificate of a number is kept",
+        "pbft/core/protocol/ordering.py",
+        "        slot.prepared = PreparedProof(pp.view, sequence, pp.digest, certificate)\n",
+        "        proof = PreparedProof(pp.view, sequence, pp.digest, certificate)\n"
+        "        slot.prepared = slot.prepared or proof\n",
+        f"{VIEW_CHANGE}::test_t14_of_one_number_the_last_certificate_is_told_whatever_was_prepared_before",
+    ),
 )
 
 CLIENTS = (

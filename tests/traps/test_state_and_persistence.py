@@ -479,6 +479,7 @@ def test_t54_a_flipped_bit_in_memory_is_noticed_at_the_next_checkpoint_and_repai
     effects = broken.settle(16, batch=broken.batch(broken.request(2)))
     assert Damaged(16, 1) in effects.events
     assert not of_type(effects, Checkpoint)
+    assert not any(isinstance(each, Snapshotted) for each in effects.records)
     assert not broken.feed(broken.request(3)).replies
     for sequence in range(9, 17):
         ahead.settle(sequence, batch=ahead.batch(ahead.request(2)))

@@ -71,6 +71,25 @@ def test_t14_prepared_and_executed_slots_are_in_p_with_their_view() -> None:
     assert second.prepared == mine.prepared
 
 
+@pytest.mark.scenario("T13", "T14")
+def test_t14_of_one_number_the_last_certificate_is_told_whatever_was_prepared_before() -> None:
+    """A was prepared here alone. Whoever told of A now would deny B, which may be committed."""
+    lab = Lab(me=2)
+    a, b = lab.batch(lab.request(1)), lab.batch(lab.request(2))
+    lab.feed(lab.proposal(0, 1, a), peer=0)
+    assert of_type(lab.feed(lab.prepare(3, 0, 1, batch_digest(a))), Commit)
+    kept = [lab.certificate(0, 1, b, (1, 3))]
+    changes = [lab.view_change(0, 1), lab.view_change(1, 1, kept), lab.view_change(3, 1)]
+    lab.feed(lab.new_view(1, changes, {1: batch_digest(b)}), peer=1)
+    lab.feed(BatchBody(b), peer=1)
+    assert of_type(lab.feed(lab.prepare(3, 1, 1, batch_digest(b))), Commit)
+    (said,) = of_type(lab.feed(*(lab.view_change(by, 2) for by in (0, 3))), ViewChange)
+    assert isinstance(said, ViewChange)
+    assert [decode_signed(each.pre_prepare) for each in said.prepared] == [
+        PrePrepare(1, 1, batch_digest(b), 1)
+    ]
+
+
 @pytest.mark.scenario("T14")
 def test_t14_p_reaches_to_the_last_number_of_the_window() -> None:
     lab = Lab(me=1)
