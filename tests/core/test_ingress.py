@@ -175,6 +175,19 @@ def test_a_batch_is_judged_by_the_limits_of_the_cluster(lab: Lab) -> None:
             judge.body(lab.batch(*requests))
 
 
+def test_a_batch_is_as_large_as_the_cluster_allows_and_no_larger(lab: Lab) -> None:
+    config = configuration(7, batch_max_bytes=400, inline_max_bytes=200)
+    judge = Ingress(config, Authentication(config.cluster_id, lab.keys[1], lab.verifier))
+    largest = 400 + 64
+    for room in range(largest):
+        fits = lab.batch(lab.request(1, bytes(room)))
+        if len(fits) == largest:
+            break
+    assert judge.body(fits).raw == fits
+    with pytest.raises(DropError, match="batch too large"):
+        judge.body(lab.batch(lab.request(1, bytes(room + 1))))
+
+
 def test_a_batch_names_a_large_request_by_a_whole_digest(lab: Lab, ingress: Ingress) -> None:
     """Any other name is one that no request has: its batch would wait for ever."""
     (name,) = ingress.body(encode_body(Batch(1, (reference_to(bytes(32)),)))).references

@@ -211,6 +211,38 @@ STATE = (
         "if not last < proof.sequence < stable.sequence + self._config.window:",
         f"{INGRESS}::test_a_certificate_is_of_a_number_in_the_window_its_ends_included",
     ),
+    mutant(
+        "T35",
+        "a prepare and a commit share a place",
+        "pbft/core/state/peers.py",
+        "place = (vote.view, vote.sequence, isinstance(vote, Commit))",
+        "place = (vote.view, vote.sequence, False)",
+        f"{PEERS}::test_both_votes_of_a_peer_about_one_number_are_kept_whichever_came_first",
+    ),
+    mutant(
+        "FL5",
+        "batch of any size",
+        "pbft/core/ingress.py",
+        "if len(raw) > self._config.batch_max_bytes + 64:",
+        "if False:",
+        f"{INGRESS}::test_a_batch_is_as_large_as_the_cluster_allows_and_no_larger",
+    ),
+    mutant(
+        "T33",
+        "a restart leaves the view that it had entered",
+        "pbft/core/restore.py",
+        "if proven.signed.message.view >= state.views.view:",
+        "if proven.signed.message.view > state.views.view:",
+        f"{STATE_AND_PERSISTENCE}::test_t33_a_restart_in_a_view_that_it_asked_for_and_entered_is_active_there",
+    ),
+    mutant(
+        "T12",
+        "a restart waits for prepares that it has",
+        "pbft/core/restore.py",
+        "            slot.prepares[vote.message.replica] = vote",
+        "            pass",
+        f"{QUORUMS_AND_VOTES}::test_t12_a_restart_casts_again_what_it_had_cast_without_a_word_of_others",
+    ),
 )
 
 PROTOCOL = (
@@ -711,6 +743,22 @@ PROTOCOL = (
         "        proof = PreparedProof(pp.view, sequence, pp.digest, certificate)\n"
         "        slot.prepared = slot.prepared or proof\n",
         f"{VIEW_CHANGE}::test_t14_of_one_number_the_last_certificate_is_told_whatever_was_prepared_before",
+    ),
+    mutant(
+        "CP9",
+        "look-ahead counted from the window",
+        "pbft/core/protocol/checkpointing.py",
+        "limit = state.log.low_watermark + 2 * state.config.window",
+        "limit = state.log.low_watermark + state.config.window",
+        f"{STATE_AND_PERSISTENCE}::test_votes_far_ahead_do_not_displace_those_within_reach",
+    ),
+    mutant(
+        "T12",
+        "the last number of the window is not said again",
+        "pbft/core/protocol/retransmission.py",
+        "for sequence in range(first, state.high_watermark + 1):",
+        "for sequence in range(first, state.high_watermark):",
+        f"{STATE_AND_PERSISTENCE}::test_t12_the_last_number_of_the_window_is_said_again_too",
     ),
 )
 

@@ -165,6 +165,19 @@ def test_t9_the_accepted_pre_prepare_survives_a_restart() -> None:
     assert {vote.digest for vote in votes} == {batch_digest(first)}
 
 
+@pytest.mark.scenario("T12")
+def test_t12_a_restart_casts_again_what_it_had_cast_without_a_word_of_others() -> None:
+    """They have said theirs, and need not be there any more."""
+    lab = Lab(me=1)
+    batch = lab.batch(lab.request(1))
+    lab.feed(lab.proposal(0, 1, batch), peer=0)
+    lab.feed(lab.prepare(2, 0, 1, batch_digest(batch)))
+    before = [m for m in lab.sent if isinstance(m, Prepare | Commit)]
+    assert [type(m) for m in before] == [Prepare, Commit]
+    again = [send.message for send in lab.restart().messages]
+    assert [m for m in again if isinstance(m, Prepare | Commit)] == before
+
+
 @pytest.mark.scenario("T10", "T20")
 def test_t10_no_prepare_without_the_body_and_its_record() -> None:
     lab = Lab(me=2)

@@ -413,6 +413,37 @@ def test_t53_status_is_answered_with_all_that_is_lacking() -> None:
 
 
 @pytest.mark.scenario("T12", "T53")
+def test_t12_the_last_number_of_the_window_is_said_again_too() -> None:
+    lab = Lab(me=1)
+    lab.settle_until(15)
+    lab.feed(lab.proposal(0, 16, lab.batch(lab.request(16))), peer=0)
+    stalled = Status(0, True, 0, 15, False, False)
+    lab.feed(stalled, peer=3)
+    (again,) = of_type(lab.feed(stalled, peer=3), Prepare)
+    assert isinstance(again, Prepare)
+    assert again.sequence == 16
+
+
+@pytest.mark.scenario("T33")
+def test_t33_a_restart_in_a_view_that_it_asked_for_and_entered_is_active_there() -> None:
+    lab = Lab(me=2)
+    lab.feed(*(lab.view_change(by, 1) for by in (0, 3)))
+    lab.feed(lab.new_view(1, [lab.view_change(by, 1) for by in (0, 1, 3)], {}), peer=1)
+    lab.restart()
+    status = lab.replica.status()
+    assert (status.view, status.active) == (1, True)
+
+
+@pytest.mark.scenario("CP9")
+def test_votes_far_ahead_do_not_displace_those_within_reach() -> None:
+    """Two of each sender are kept above h + 2L, and all up to there (T47)."""
+    lab = Lab(me=1)
+    lab.feed(*(lab.checkpoint(3, at, bytes(32)) for at in (24, 32, 40, 48)))
+    lab.feed(*(lab.checkpoint(by, 24, bytes(32)) for by in (0, 2)))
+    assert TransferStarted(24) in lab.idle(0.5).events
+
+
+@pytest.mark.scenario("T12", "T53")
 @pytest.mark.parametrize("me", [0, 1])
 def test_t12_what_is_not_decided_is_said_again_to_who_may_have_missed_it(me: int) -> None:
     """Each may have lost all votes but its own: without a word again, a view change has to help."""
