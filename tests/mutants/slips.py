@@ -760,6 +760,22 @@ PROTOCOL = (
         "for sequence in range(first, state.high_watermark):",
         f"{STATE_AND_PERSISTENCE}::test_t12_the_last_number_of_the_window_is_said_again_too",
     ),
+    mutant(
+        "T48",
+        "a time long past is accepted",
+        "pbft/core/protocol/ordering.py",
+        "late = abs(proposed.body.time - turn.now.wall) > state.config.clock_bound_ns",
+        "late = proposed.body.time - turn.now.wall > state.config.clock_bound_ns",
+        f"{STATE_AND_PERSISTENCE}::test_t48_a_first_proposal_far_from_our_clock_is_not_accepted",
+    ),
+    mutant(
+        "T24",
+        "who has moved further supports a new view",
+        "pbft/core/protocol/view_change.py",
+        "    if len(supporters) < q:",
+        "    if views.moving(views.view) < q:",
+        f"{VIEW_CHANGE}::test_t17_who_has_moved_further_starts_the_timer_and_supports_no_new_view",
+    ),
 )
 
 CLIENTS = (

@@ -299,9 +299,10 @@ def test_t48_acceptance_does_not_depend_on_the_previous_time() -> None:
 
 
 @pytest.mark.scenario("T48")
-def test_t48_a_first_proposal_far_from_our_clock_is_not_accepted() -> None:
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_t48_a_first_proposal_far_from_our_clock_is_not_accepted(hours: int) -> None:
     lab = Lab(me=1)
-    wrong = lab.batch(lab.request(1), time=lab.wall + 3_600 * 10**9)
+    wrong = lab.batch(lab.request(1), time=lab.wall + hours * 3_600 * 10**9)
     assert not of_type(lab.feed(lab.proposal(0, 1, wrong), peer=0), Prepare)
 
 

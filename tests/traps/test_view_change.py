@@ -196,6 +196,18 @@ def test_vc8_what_a_new_view_proposes_is_signed_by_its_primary_for_its_view() ->
     assert entered(lab.feed(lab._signers[1].sign(right), peer=1)) == [1]
 
 
+@pytest.mark.scenario("T17", "T24")
+def test_t17_who_has_moved_further_starts_the_timer_and_supports_no_new_view() -> None:
+    lab = Lab(me=1)
+    lab.feed(lab.request(1))
+    lab.idle(1.2)
+    lab.feed(lab.view_change(0, 1), lab.view_change(2, 2))
+    assert (lab.replica.status().view, lab.replica.status().active) == (1, False)
+    assert not [m for m in lab.sent if isinstance(m, NewView)]
+    lab.feed(lab.view_change(3, 1))
+    assert len(led(lab).view_changes) == 3
+
+
 @pytest.mark.scenario("T18", "VC12")
 def test_t18_the_highest_proven_checkpoint_is_chosen_and_unproven_ones_reject() -> None:
     lab = Lab(me=1)
