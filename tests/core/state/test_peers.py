@@ -34,9 +34,10 @@ def test_of_a_peers_votes_the_highest_are_kept_in_whatever_order_they_come() -> 
 def test_both_votes_of_a_peer_about_one_number_are_kept_whichever_came_first() -> None:
     """It may have forgotten the one and not the other."""
     lab = Lab()
-    said = [lab.prepare(2, 0, 1, bytes(32)), lab.commit(2, 0, 1, bytes(32))]
+    prepare, commit = lab.prepare(2, 0, 1, bytes(32)), lab.commit(2, 0, 1, bytes(32))
+    said = [(prepare.message, prepare.raw), (commit.message, commit.raw)]
     for order in (said, said[::-1]):
         votes = Votes()
-        for vote in order:
-            votes.add(vote.message, vote.raw)
-        assert set(votes.all()) == {vote.raw for vote in said}
+        for message, raw in order:
+            votes.add(message, raw)
+        assert set(votes.all()) == {prepare.raw, commit.raw}
