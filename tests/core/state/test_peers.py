@@ -35,9 +35,10 @@ def test_both_votes_of_a_peer_about_one_number_are_kept_whichever_came_first() -
     """It may have forgotten the one and not the other."""
     lab = Lab()
     prepare, commit = lab.prepare(2, 0, 1, bytes(32)), lab.commit(2, 0, 1, bytes(32))
-    said = [(prepare.message, prepare.raw), (commit.message, commit.raw)]
-    for order in (said, said[::-1]):
-        votes = Votes()
-        for message, raw in order:
-            votes.add(message, raw)
+    early, late = Votes(), Votes()
+    early.add(prepare.message, prepare.raw)
+    early.add(commit.message, commit.raw)
+    late.add(commit.message, commit.raw)
+    late.add(prepare.message, prepare.raw)
+    for votes in (early, late):
         assert set(votes.all()) == {prepare.raw, commit.raw}
