@@ -350,7 +350,13 @@ def test_what_is_set_and_removed_in_one_group_is_not_there() -> None:
 
 
 @pytest.mark.scenario("T34")
-def test_t34_what_waits_behind_a_failed_write_is_not_written_either(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("malformed"), OSError()],
+)
+def test_t34_what_waits_behind_a_failed_write_is_not_written_either(
+    tmp_path: Path, error: Exception
+) -> None:
     """It may have got into the queue before the failure was known: it must not stand alone."""
 
     async def main(store: SqliteStore) -> None:
@@ -359,7 +365,7 @@ def test_t34_what_waits_behind_a_failed_write_is_not_written_either(tmp_path: Pa
 
         def fails(group: object) -> None:
             store._commit = commit  # type: ignore[method-assign]
-            raise sqlite3.OperationalError("disk I/O error")
+            raise error
 
         store._commit = fails  # type: ignore[method-assign]
         for number, each in enumerate(done):

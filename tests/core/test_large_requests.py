@@ -106,6 +106,16 @@ def test_t10_no_prepare_before_every_named_request_is_here_and_durable(order: st
     assert record == Accepted(proposal.pre_prepare, batch, (big.raw,))
 
 
+@pytest.mark.scenario("T10")
+def test_t10_one_of_two_named_requests_does_not_make_a_batch_whole() -> None:
+    one = lab()
+    first, second = large(one, 1), large(one, 2)
+    one.feed(first)
+    proposal = one.proposal(0, 1, naming(one, first, second))
+    assert of_type(one.feed(proposal, peer=0), Prepare) == []
+    assert len(of_type(one.feed(second), Prepare)) == 1
+
+
 def test_operations_execute_in_the_order_of_the_batch() -> None:
     one = lab()
     first, second, third = large(one, 1, b"a"), one.request(2), large(one, 3, b"b")

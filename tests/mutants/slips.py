@@ -13,6 +13,7 @@ PEERS = "tests/core/state/test_peers.py"
 CLIENT_SESSION = "tests/core/test_client_session.py"
 FAST_READS = "tests/core/test_fast_reads.py"
 INGRESS = "tests/core/test_ingress.py"
+LARGE = "tests/core/test_large_requests.py"
 WIRE = "tests/core/test_wire.py"
 COOKIES = "tests/crypto/test_cookies.py"
 GRAFT = "tests/crypto/test_graft.py"
@@ -762,6 +763,30 @@ PROTOCOL = (
         "    if views.moving(views.view) < q:",
         f"{VIEW_CHANGE}::test_t17_who_has_moved_further_starts_the_timer_and_supports_no_new_view",
     ),
+    mutant(
+        "T38",
+        "one request per turn is passed on",
+        "pbft/core/protocol/ordering.py",
+        "    for key in list(requests.unforwarded)[:FORWARD_PER_TURN]:",
+        "    for key in list(requests.unforwarded)[:1]:",
+        f"{VIEW_CHANGE}::test_t38_all_that_comes_in_one_burst_is_passed_on_at_once",
+    ),
+    mutant(
+        "T10",
+        "whole with some of its requests",
+        "pbft/core/protocol/references.py",
+        "    if body.references and len(known) == len(requests):",
+        "    if body.references and known:",
+        f"{LARGE}::test_t10_one_of_two_named_requests_does_not_make_a_batch_whole",
+    ),
+    mutant(
+        "T35",
+        "the floor is reached by executing",
+        "pbft/core/protocol/recovery.py",
+        "    if not recovery.floor or state.checkpoints.stable.sequence < recovery.floor:",
+        "    if not recovery.floor or state.executed < recovery.floor:",
+        f"{LOST_DISK}::test_t35_who_has_executed_beyond_the_floor_waits_for_its_stable_checkpoint_too",
+    ),
 )
 
 CLIENTS = (
@@ -967,6 +992,14 @@ WORLD = (
         'yield Drop(b"6", b"6" + _number(stable))',
         'yield Drop(b"6", b"6" + _number(stable + 1))',
         f"{JOURNAL}::test_votes_above_a_stable_checkpoint_stay_and_those_at_and_below_go",
+    ),
+    mutant(
+        "T34",
+        "only one kind of error of the disk is final",
+        "pbft/sqlite_store.py",
+        "except Exception as error:  # whatever it was, nothing may pass for written",
+        "except sqlite3.OperationalError as error:",
+        f"{SQLITE_STORE}::test_t34_what_waits_behind_a_failed_write_is_not_written_either",
     ),
 )
 

@@ -323,6 +323,23 @@ def test_t35_a_recovering_replica_is_silent_until_its_stable_checkpoint_is_at_th
     assert [type(vote) for vote in followed(lab, 33, 33)] == [Prepare]
 
 
+@pytest.mark.scenario("T35", "T14")
+def test_t35_who_has_executed_beyond_the_floor_waits_for_its_stable_checkpoint_too() -> None:
+    """It has forgotten what it had prepared above that, and a VIEW-CHANGE would leave it out."""
+    lab = recovering()
+    answered(lab)
+    assert lab.replica.status().floor == 32
+    followed(lab, 1, 31)
+    for sequence in range(32, 36):
+        decision = lab.decision(0, sequence, lab.batch(lab.request(sequence)), (0, 1, 3))
+        lab.feed(decision, peer=0)
+    assert lab.replica.status().executed == 35
+    assert not voting(lab)
+    root = lab.replica.status().checkpoints[32]
+    lab.feed(*(lab.checkpoint(by, 32, root) for by in (0, 1, 3)))
+    assert voting(lab)
+
+
 @pytest.mark.scenario("T35")
 def test_t35_the_floor_is_two_windows_above_the_highest_proven_checkpoint() -> None:
     lab = recovering()

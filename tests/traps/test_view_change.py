@@ -473,6 +473,14 @@ def test_t38_a_backup_forwards_before_it_suspects() -> None:
 
 
 @pytest.mark.scenario("T38")
+def test_t38_all_that_comes_in_one_burst_is_passed_on_at_once() -> None:
+    lab = Lab(me=1)
+    asked = [lab.request(1, client=each) for each in ("alice", "bob", "carol")]
+    sent = [send.message for send in lab.feed(*asked).messages]
+    assert sent == [each.message for each in asked]
+
+
+@pytest.mark.scenario("T38")
 def test_t38_a_request_is_passed_on_in_a_view_change_too() -> None:
     """Found by simulation: the only holder was alone in the next view, and kept it to itself."""
     lab = Lab(me=3)
