@@ -214,6 +214,14 @@ def test_the_primary_is_who_f_plus_1_replicas_say() -> None:
     assert issue(client, b"next").to == (2,)
 
 
+def test_a_reply_that_comes_late_does_not_lead_back_to_an_earlier_primary() -> None:
+    client = session()
+    sent = issue(client, b"op")
+    receive(client, reply(sent, 1, view=2), reply(sent, 2, view=2))
+    receive(client, reply(sent, 1, view=0), reply(sent, 2, view=0))
+    assert client.view == 2
+
+
 def test_an_abandoned_request_is_not_sent_again() -> None:
     client = session()
     client.call(b"a")

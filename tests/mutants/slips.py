@@ -870,6 +870,14 @@ CLIENTS = (
         "",
         f"{SQLITE_STORE}::test_a_forked_child_leaves_the_store_to_its_parent",
     ),
+    mutant(
+        "T32",
+        "a late reply leads back to an earlier view",
+        "pbft/client_session.py",
+        "self._views[reply.replica] = max(reply.view, self._views.get(reply.replica, 0))",
+        "self._views[reply.replica] = reply.view",
+        f"{CLIENT_SESSION}::test_a_reply_that_comes_late_does_not_lead_back_to_an_earlier_primary",
+    ),
 )
 
 WORLD = (
