@@ -216,11 +216,8 @@ def _convict_liars(state: ReplicaState, turn: Turn, stable: StableCheckpoint) ->
     (a correct replica whose disk rots says the same in good faith; CP1)."""
     for vote in state.checkpoints.votes.get(stable.sequence, {}).values():
         if vote.message.digest != stable.digest:
-            evidence = Evidence(
-                "checkpoint against a quorum",
-                vote.message.replica,
-                (vote.raw, *stable.proof),
-            )
+            said = (vote.raw, *stable.proof)
+            evidence = Evidence("checkpoint against a quorum", vote.message.replica, said)
             if state.keep_evidence(evidence):
                 turn.blame(evidence)
 

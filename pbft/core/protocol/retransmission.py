@@ -50,18 +50,13 @@ def on_status(state: ReplicaState, turn: Turn, peer: Principal, status: Status) 
     if known is None:
         state.drops["status of no replica"] += 1
         return
-    known.stalled = known.status is not None and _same_progress(known.status, status)
+    known.stalled = known.status is not None and _progress(known.status) == _progress(status)
     known.status = status
     known.unanswered = True
 
 
-def _same_progress(before: Status, after: Status) -> bool:
-    return (before.view, before.active, before.low_watermark, before.executed) == (
-        after.view,
-        after.active,
-        after.low_watermark,
-        after.executed,
-    )
+def _progress(status: Status) -> tuple[int, ...]:
+    return status.view, status.active, status.low_watermark, status.executed
 
 
 def on_fetch_batch(state: ReplicaState, turn: Turn, peer: Principal, fetch: FetchBatch) -> None:
