@@ -32,6 +32,7 @@ from pbft.core.messages import (
     ViewChange,
     Witness,
 )
+from pbft.core.sizes import view_change_bytes
 from pbft.core.verified import (
     NULL_BODY,
     Body,
@@ -240,7 +241,8 @@ class Ingress:
     # -- checkpoints and views ----------------------------------------------------------------
 
     def stable(self, raws: tuple[bytes, ...]) -> StableCheckpoint:
-        """q distinct signers under one (sequence number, digest). Raises `DropError`."""
+        """q distinct signers under one (sequence number, digest). A VIEW-CHANGE carries them, so of
+        more q are kept (T39). Raises `DropError`."""
         votes = [self.signed(raw, Checkpoint).message for raw in raws]
         if len({vote.replica for vote in votes}) != len(votes):
             raise DropError("checkpoint proof with a repeated signer")
@@ -248,10 +250,14 @@ class Ingress:
             raise DropError("checkpoint proof below a quorum")
         if len({(vote.sequence, vote.digest) for vote in votes}) != 1:
             raise DropError("checkpoint proof of mixed votes")
-        return StableCheckpoint(votes[0].sequence, votes[0].digest, raws)
+        kept = raws[: self._config.quorum]
+        return StableCheckpoint(votes[0].sequence, votes[0].digest, kept)
 
     def view_change(self, message: ViewChange, raw: bytes) -> ProvenViewChange:
-        """Everything in a VIEW-CHANGE is proven, or it is worth nothing (T15, T16, T18)."""
+        """Everything in a VIEW-CHANGE is proven, or it is worth nothing (T15, T16, T18), and votes
+        beyond what proves it would make a NEW-VIEW over it larger than a message (T39)."""
+        if len(raw) > view_change_bytes(self._config.n, self._config.window):
+            raise DropError("view change with more than it needs")
         signed = self._authentic(message, raw)
         stable = GENESIS if message.low_watermark == 0 else self.stable(message.checkpoint_proof)
         if stable.sequence != message.low_watermark:

@@ -62,7 +62,7 @@ def test_a_new_primary_asks_the_others_for_what_it_lacks_itself() -> None:
     one = lab(1)
     batch = naming(one, large(one))
     proof = one.certificate(0, 1, batch, (2, 3))
-    changes = [one.view_change(0, 1), one.view_change(2, 1), one.view_change(3, 1, [proof])]
+    changes = [one.view_change(0, 1), one.view_change(2, 1, [proof]), one.view_change(3, 1)]
     one.feed(*changes)
     one.feed(BatchBody(batch), peer=3)
     assert set(asked(one.idle(6 * INTERVAL))) == {(0,), (2,), (3,)}

@@ -104,7 +104,7 @@ def take_up(state: ReplicaState, turn: Turn, own: ProvenViewChange) -> None:
 
 def lead(state: ReplicaState, turn: Turn) -> bool:
     """As primary of the view we moved to, with q view changes to exactly it, ours included: send
-    NEW-VIEW, and enter by the same rule as everybody (§4.4)."""
+    NEW-VIEW, and enter by the same rule as everybody (§4.4). Over more it may not be a message."""
     views, q = state.views, state.config.quorum
     if (
         views.active
@@ -118,19 +118,14 @@ def lead(state: ReplicaState, turn: Turn) -> bool:
     supporters = views.supporters(views.view)
     if len(supporters) < q:
         return False
-    chosen = sorted(supporters, key=lambda vc: vc.signed.message.replica)
+    chosen = sorted(supporters, key=lambda vc: vc is not views.view_changes[state.me])[:q]
     pre_prepares = tuple(
         state.authentication.sign(PrePrepare(views.view, sequence, digest, state.me))
         for sequence, digest in choose(chosen).digests.items()
     )
-    signed = state.authentication.sign(
-        NewView(
-            views.view,
-            tuple(vc.signed.raw for vc in chosen),
-            tuple(pp.raw for pp in pre_prepares),
-            state.me,
-        )
-    )
+    raws = tuple(vc.signed.raw for vc in chosen)
+    message = NewView(views.view, raws, tuple(pp.raw for pp in pre_prepares), state.me)
+    signed = state.authentication.sign(message)
     views.led = views.view
     views.pending[state.me] = ProvenNewView(signed, tuple(chosen), pre_prepares)
     turn.record(ViewEntered(signed.raw))
