@@ -623,3 +623,17 @@ def test_t35_the_commits_of_a_decision_are_shown_to_those_who_cast_them() -> Non
     batch = keeper.batch(keeper.request(1))
     keeper.feed(keeper.decision(0, 1, batch, (0, 2, 3)), peer=0)
     assert shown(keeper, to=2).votes == (keeper.commit(2, 0, 1, batch_digest(batch)).raw,)
+
+
+@pytest.mark.scenario("T35")
+def test_t35_a_view_change_that_a_traitor_repeats_first_is_taken_up_all_the_same() -> None:
+    """R2 sends VC(1) and is wiped. A traitor says it to R2 as a VIEW-CHANGE before the others show
+    it: R2 would take it for known, and go on voting in view 0; the traitor replays it next year."""
+    lab = Lab(me=2, n=7, records=(Recovering(),))
+    old = lab.view_change(2, 1)
+    lab.feed(old, peer=6)
+    for peer in (0, 1, 3, 4, 5):
+        lab.feed(witness(old), peer=peer)
+    assert (lab.replica.status().view, lab.replica.status().active) == (1, False)
+    lab.reboot()
+    assert (lab.replica.status().view, lab.replica.status().active) == (1, False)
