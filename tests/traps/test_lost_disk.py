@@ -637,3 +637,18 @@ def test_t35_a_view_change_that_a_traitor_repeats_first_is_taken_up_all_the_same
     assert (lab.replica.status().view, lab.replica.status().active) == (1, False)
     lab.reboot()
     assert (lab.replica.status().view, lab.replica.status().active) == (1, False)
+
+
+@pytest.mark.scenario("FL7", "FL10", "T35")
+def test_t35_what_a_peer_is_shown_of_its_own_is_within_its_share_of_an_interval() -> None:
+    """A megabyte that counts for nothing, said once, would come back four times per interval."""
+    keeper = Lab(me=1)
+    genuine = keeper.view_change(3, 1)
+    keeper.feed(genuine, peer=3)
+    padded = ViewChange(2, 0, (bytes(1_000_000),), (), 3)
+    keeper.feed(keeper._signers[3].sign(padded), peer=3)
+    assert genuine.raw in shown(keeper, 3).votes
+    keeper = Lab(me=1, answer_max_bytes=100)
+    keeper.feed(genuine, peer=3)
+    ask = Status(0, True, 0, 0, True, False)
+    assert sum(len(of_type(keeper.feed(ask, peer=3), Witness)) for _ in range(4)) == 2

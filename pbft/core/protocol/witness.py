@@ -5,7 +5,8 @@ could contradict itself (T35). Of what it said itself, and of what is in our log
 from collections.abc import Iterator
 
 from pbft.core.ids import Principal, ReplicaId
-from pbft.core.messages import AnyMessage, Proposal, Signable, Witness, sender
+from pbft.core.messages import AnyMessage, Proposal, Signable, ViewChange, Witness, sender
+from pbft.core.sizes import view_change_bytes
 from pbft.core.state.log import Slot
 from pbft.core.state.peers import Peer
 from pbft.core.state.replica_state import ReplicaState
@@ -20,7 +21,7 @@ def note(state: ReplicaState, peer: Principal, message: AnyMessage, raw: bytes) 
     """Keep what a replica says in its own name. The link vouches that it said it; verified or
     not, it will only ever be shown to itself. Raises `DecodeError`."""
     known = state.peers.get(peer)
-    if known is None:
+    if known is None or (isinstance(message, ViewChange) and _is_padded(state, raw)):
         return
     if isinstance(message, Proposal):
         raw = message.pre_prepare
@@ -29,16 +30,23 @@ def note(state: ReplicaState, peer: Principal, message: AnyMessage, raw: bytes) 
         known.votes.add(message, raw)
 
 
+def _is_padded(state: ReplicaState, view_change: bytes) -> bool:
+    """Larger than any that counts: whoever signed it would have us send it back many times."""
+    return len(view_change) > view_change_bytes(state.config.n, state.config.window)
+
+
 def show(state: ReplicaState, turn: Turn, replica: ReplicaId, peer: Peer) -> None:
     """Answer a replica that asks what we hold of its votes, in whatever mode we are."""
-    if peer.shown >= SHOWN_PER_TICK:
+    if peer.shown >= SHOWN_PER_TICK or peer.spent >= state.config.answer_max_bytes:
         return
     peer.shown += 1
     for raw in _held(state, replica) if peer.shown == 1 else ():  # it costs what the log holds
         vote = decode_signed(raw)
         if sender(vote) == replica:
             peer.votes.add(vote, raw)
-    turn.send((replica,), Witness(peer.votes.all(), state.checkpoints.stable.proof))
+    shown = Witness(peer.votes.all(), state.checkpoints.stable.proof)
+    peer.spent += sum(map(len, shown.votes))
+    turn.send((replica,), shown)
 
 
 def _held(state: ReplicaState, replica: ReplicaId) -> Iterator[bytes]:

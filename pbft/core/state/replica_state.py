@@ -44,7 +44,7 @@ WRITERS: dict[str, frozenset[str]] = {
     "transfer": frozenset({"state_transfer"}),
     "peers": frozenset({"retransmission", "witness"}),
     "peers.wants_nodes": frozenset({"state_transfer"}),
-    "peers.spent": frozenset({"retransmission"}),
+    "peers.spent": frozenset({"retransmission", "witness"}),
     "peers.served": frozenset({"retransmission", "state_transfer"}),
     "recovery": frozenset({"recovery"}),
     "voting": frozenset({"recovery"}),
