@@ -12,6 +12,7 @@
 | new view, view | a NEW-VIEW and then the awaited request, once q move (T24) | T * 2^k |
 | fetch, times fired | bodies that we lack (T20) | a fourth of the status interval |
 | lag, executed | decisions up to a certified checkpoint, before its snapshot | 2 intervals |
+| crawl, executed / K | the same, where they come one by one | 10 intervals |
 | transfer, times fired | nodes that were asked for | the status interval |
 """
 
@@ -27,6 +28,7 @@ from pbft.core.state.timers import TimerKey
 from pbft.core.turn import Turn
 
 LAG_INTERVALS = 2
+CRAWL_INTERVALS = 10
 PATIENCE = 2
 """In timeouts: a request that was due is waited for at most so long, also behind older ones."""
 NULLS_PATIENCE = 4
@@ -53,6 +55,8 @@ def _wanted(state: ReplicaState, now: int) -> dict[TimerKey, int]:
         wanted["transfer", fired.get("transfer", 0)] = interval
     elif state_transfer.behind(state):
         wanted["lag", state.executed] = LAG_INTERVALS * interval
+        stage = state.executed // state.config.checkpoint_interval
+        wanted["crawl", stage] = CRAWL_INTERVALS * interval
     return wanted
 
 
@@ -117,7 +121,7 @@ def fire(state: ReplicaState, turn: Turn, key: TimerKey) -> None:
             state.timers.fired["apart"] = max(doublings - 1, 0)
         case "new view":
             view_change.suspect(state, turn, "no new view, or no progress in it, in time")
-        case "lag":
+        case "lag" | "crawl":
             state_transfer.start(state, turn)
         case "transfer":
             state_transfer.tick(state, turn)

@@ -29,7 +29,8 @@ WINDOW = 4
 PATIENCE_TICKS = 4
 """Ticks of silence after which a source is left, and without any node a newer target followed."""
 STALE_TICKS = 30
-"""Ticks after which a node is asked of others, whatever else its source has answered."""
+"""Ticks after which a node is asked of others, whatever else its source has answered, and a newer
+target is followed, whatever a source goes on giving of this one."""
 RESTING_TICKS = 16
 
 
@@ -99,11 +100,8 @@ def start(state: ReplicaState, turn: Turn) -> None:
     if not behind(state):
         return
     at_hand = state.machine.tree.freeze()
-    graft = Graft(
-        target.digest,
-        sound(at_hand) if state.checkpoints.diverged else at_hand,
-        state.transfer.known,
-    )
+    at_hand = sound(at_hand) if state.checkpoints.diverged else at_hand
+    graft = Graft(target.digest, at_hand, state.transfer.known)
     ticks = state.transfer.ticks
     sources = state.transfer.sources or {replica: Source(WINDOW) for replica in state.others}
     for source in sources.values():
@@ -180,6 +178,7 @@ def tick(state: ReplicaState, turn: Turn) -> None:
         elif oldest + STALE_TICKS <= transfer.ticks:
             _give_up(transfer, source)
     fruitless = transfer.ticks - transfer.progressed_at >= PATIENCE_TICKS
+    fruitless |= not transfer.ticks % STALE_TICKS  # what trickles in may be all that is left of it
     if fruitless and state.checkpoints.certified.sequence > transfer.target.sequence:
         start(state, turn)
 

@@ -453,3 +453,40 @@ def test_a_source_is_asked_for_a_bounded_number_of_nodes_at_once() -> None:
     state_transfer.on_nodes(state, turn, 2, answer)
     assert not running.graft.wanted
     assert source.window == IN_FLIGHT
+
+
+@pytest.mark.scenario("ST3", "ST4")
+def test_a_state_that_one_source_still_gives_in_trickles_is_left_for_a_newer_one() -> None:
+    """The others have moved on; a node now and then would keep us with it for hours."""
+    lab = Lab(me=2)
+    tree = Trie(Snapshot(None))
+    tree.update({b"%d" % each: b"value" for each in range(200)})
+    old = tree.freeze()
+    lab.feed(StableProof(lab.proof(8, old.digest, (0, 1, 3))), peer=3)
+    lab.idle(0.3)
+    lab.feed(StableProof(lab.proof(80, bytes(range(32)), (0, 1, 3))), peer=0)
+    begun = []
+    for tick in range(60):
+        begun += [e.sequence for e in lab.idle(0.1).events if isinstance(e, TransferStarted)]
+        wanted = lab.replica._state.transfer.graft
+        if tick % 3 == 0 and wanted is not None and begun == []:
+            path, digest = next(iter(wanted.wanted.items()))
+            found = old.node(path)
+            assert found is not None
+            lab.feed(Nodes((Node(path, digest, encode_node(found)),)), peer=3)
+    assert begun == [80]
+
+
+@pytest.mark.scenario("ST3", "T12")
+def test_decisions_that_come_one_by_one_do_not_put_off_a_transfer() -> None:
+    """A traitor gives one each time before the lag is noticed: up to two windows of them."""
+    lab = Lab(me=2, checkpoint_interval=64, window=128)
+    lab.feed(StableProof(lab.proof(1280, bytes(range(32)), (0, 1, 3))), peer=0)
+    begun = lab.now
+    for sequence in range(1, 40):
+        if lab.replica.status().transferring:
+            break
+        lab.feed(lab.decision(0, sequence, lab.batch(lab.request(sequence)), (0, 1, 3)))
+        lab.idle(0.09)
+    assert lab.replica.status().transferring
+    assert (lab.now - begun) / 1e9 < 1.5
