@@ -160,3 +160,16 @@ def test_a_guest_with_all_that_it_may_have_under_way_is_heard() -> None:
     fragments = REQUESTS_IN_FLIGHT * 1024 * 1024 // 1000
     nuisances.charge("alice/0", fragments * FRAME_US, SECOND)
     assert nuisances.shunned(SECOND) == frozenset()
+
+
+@pytest.mark.scenario("CL3", "FL5")
+def test_a_backup_that_passes_on_what_clients_told_everybody_is_heard() -> None:
+    """Clients that tell all at once make each backup pass on every request for nothing: thousands
+    in a second must leave it its allowance, or they alone could part a primary from its backups."""
+    lab = Lab(me=0)
+    spent = 0
+    for timestamp in range(1, 9):
+        asked = lab.request(timestamp)
+        assert lab.feed(asked, peer="alice").nuisance == {}
+        spent += lab.feed_raw(asked.raw, peer=2).nuisance[2]
+    assert spent / 8 * 4_000 < NUISANCE_US_PER_SECOND

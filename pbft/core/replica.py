@@ -16,7 +16,7 @@ from pbft.core.effects import Effects, Evidence
 from pbft.core.errors import DecodeError
 from pbft.core.ids import Digest, Instant, Packet, ReplicaId
 from pbft.core.ingress import BadRequestError, DropError, Ingress
-from pbft.core.messages import AnyMessage, Commit, Decision, Prepare, Proposal
+from pbft.core.messages import AnyMessage, Commit, Decision, Prepare, Proposal, Request
 from pbft.core.protocol import (
     admission,
     checkpointing,
@@ -158,6 +158,7 @@ class Replica:
         if state.drops.total() > drops or not admission.of_use(state, message):
             effort = CHECK_US * (state.authentication.checks - checks)
             late = isinstance(message, Prepare | Commit | Proposal | Decision)
+            late |= isinstance(message, Request) and isinstance(packet.peer, int)
             cost = VOTE_US if late else MESSAGE_US
             cost += len(packet.data) // BYTES_PER_US + effort
             if late and not effort and state_transfer.behind(state):
