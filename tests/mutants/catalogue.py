@@ -1000,7 +1000,7 @@ STATE = (
         "T55",
         "a client may let any number wait",
         f"{CORE}/state/requests.py",
-        "if len(sizes) >= per_client or sum(sizes.values()) + size > max_bytes:",
+        "if len(sizes) >= per_client or (full and (lent or not isinstance(peer, int))):",
         "if False:",
         "tests/core/state/test_requests.py",
     ),

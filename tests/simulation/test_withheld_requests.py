@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pbft.core.effects import Send, ViewChangeStarted
+from pbft.core.effects import Executed, Send, ViewChangeStarted
 from pbft.core.ids import MILLISECOND, SECOND, Instant
 from pbft.core.messages import Request
 from pbft.services.kv import Put, encode
@@ -95,3 +95,27 @@ def test_a_primary_that_gives_them_to_nobody_is_replaced_in_time() -> None:
     assert run.views() == {1}
     begun = min(at for at, _, event in run.happened if isinstance(event, ViewChangeStarted))
     assert T < begun - SECOND < T + 100 * MILLISECOND
+
+
+@pytest.mark.scenario("FL14", "T37", "T38")
+def test_a_client_that_keeps_its_room_at_the_primary_full_has_it_replaced_no_more() -> None:
+    """It tells backups of one more, for which the primary has no room whenever they pass it on."""
+
+    def told(at: int, to: tuple[int, ...], stamp: int) -> Outburst:
+        return Outburst("mallory-0", at, (Saying(to, stamp, (encode(Put(b"theirs", LARGE)),)),))
+
+    limits = {"request_max_bytes": 6000, "client_max_bytes": 6000}
+    plan = calm(inline_max_bytes=1024, status_interval_ns=T // 10, client_window=64, **limits)
+    refills = [told(SECOND + i * 2 * MILLISECOND, (0,), 1 + i) for i in range(750)]
+    calls = tuple(Call(encode(Put(b"ours", b"%d" % i)), T // 4) for i in range(8))
+    plan = replace(
+        plan,
+        clients=1,
+        faulty_clients=1,
+        scripts={"client-0": Calls(1, calls)},
+        outbursts=[*refills, told(SECOND + MILLISECOND, (1, 2, 3), 10**6)],
+    )
+    run = Script(plan)
+    assert run.held(within=0.5).view_changes == 0
+    done = [e for _, _, e in run.happened if isinstance(e, Executed)]
+    assert any(("mallory-0", 10**6) in each.requests for each in done)

@@ -125,9 +125,7 @@ def _step(
     found = snapshot.difference(checkpoints.newest)
     for _, leaf in found.placed:
         turn.record(LeafRecord(node_digest(leaf), leaf.data))
-    placed, removed = (
-        tuple([(path, node_digest(leaf)) for path, leaf in places]) for places in found
-    )
+    placed, removed = (tuple([(p, node_digest(leaf)) for p, leaf in each]) for each in found)
     return OwnCheckpoint(sequence, snapshot, placed, removed)
 
 

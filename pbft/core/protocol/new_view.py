@@ -49,9 +49,8 @@ def refusal(new_view: ProvenNewView) -> str | None:
     if len(new_view.pre_prepares) != len(expected):
         return "new view with too few or too many pre-prepares"
     view = new_view.signed.message.view
-    for pre_prepare, (sequence, digest) in zip(
-        new_view.pre_prepares, expected.items(), strict=True
-    ):
+    pairs = zip(new_view.pre_prepares, expected.items(), strict=True)
+    for pre_prepare, (sequence, digest) in pairs:
         pp = pre_prepare.message
         if (pp.view, pp.sequence, pp.digest) != (view, sequence, digest):
             return "new view with a pre-prepare that its view changes do not give"

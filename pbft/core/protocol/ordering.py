@@ -47,7 +47,7 @@ def on_request(state: ReplicaState, turn: Turn, peer: Principal, request: Signed
             state.requests.closed.append(request)
     elif key in state.requests.waiting:
         state.drops["request waits already"] += 1
-    elif not state.requests.add(request, *limits, name, turn.now.monotonic):
+    elif not state.requests.add(request, *limits, name, turn.now.monotonic, peer):
         state.drops["client has too many requests waiting"] += 1
 
 

@@ -108,11 +108,8 @@ def lead(state: ReplicaState, turn: Turn) -> bool:
     """As primary of the view we moved to, with q view changes to exactly it, ours included: send
     NEW-VIEW, and enter by the same rule as everybody (§4.4). Over more it may not be a message."""
     views, q = state.views, state.config.quorum
-    if (
-        views.active
-        or not (state.voting and state.is_primary)
-        or state.me not in views.view_changes
-    ):
+    leads = state.voting and state.is_primary and not views.active
+    if not leads or state.me not in views.view_changes:
         return False
     pending = views.pending.get(state.me)
     if pending is not None and pending.signed.message.view >= views.view:

@@ -7,7 +7,7 @@ client's waiting requests are bounded, so no load of others' evicts the oldest.
 
 from dataclasses import dataclass, field
 
-from pbft.core.ids import ClientId, Digest, RequestKey, Timestamp
+from pbft.core.ids import ClientId, Digest, Principal, RequestKey, Timestamp
 from pbft.core.messages import Read, Request, Signed
 
 REQUESTS_PER_CLIENT = 8
@@ -34,6 +34,8 @@ class Requests:
     large: dict[Digest, Signed[Request]] = field(default_factory=dict)
     names: dict[RequestKey, Digest] = field(default_factory=dict)
     """Waiting requests that batches name by digest, in both directions."""
+    lent: dict[tuple[ClientId, Principal], RequestKey] = field(default_factory=dict)
+    """What a replica has passed on of a client beyond its bytes, one at a time."""
     unproposed: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
     unforwarded: dict[RequestKey, Signed[Request]] = field(default_factory=dict)
     retried: dict[RequestKey, bool] = field(default_factory=dict)
@@ -67,13 +69,19 @@ class Requests:
         max_bytes: int,
         name: Digest | None = None,
         now: int = 0,
+        peer: Principal = "",
     ) -> bool:
         """Let `request` wait, a large one under its name too; false where its client has
-        `per_client` waiting already, or `max_bytes`."""
+        `per_client` waiting already, or `max_bytes`. One that a replica passes on has room beyond:
+        a client could else keep its room full here, and have us blamed for what others hold."""
         key, size = (request.message.client, request.message.timestamp), len(request.raw)
         sizes = self.by_client.setdefault(key[0], {})
-        if len(sizes) >= per_client or sum(sizes.values()) + size > max_bytes:
+        full = sum(sizes.values()) + size > max_bytes
+        lent = self.lent.get((key[0], peer)) in self.waiting
+        if len(sizes) >= per_client or (full and (lent or not isinstance(peer, int))):
             return False
+        if full:
+            self.lent[key[0], peer] = key
         sizes[key[1]] = size
         if len(sizes) == REQUESTS_PER_CLIENT + 1:  # greedy from now on: nobody is to blame
             self.due = {each: since for each, since in self.due.items() if each[0] != key[0]}

@@ -74,7 +74,12 @@ def sizes(state: ReplicaState) -> Iterator[tuple[str, int, int]]:
         (config.client_window),
     )
     sizes = [sum(each.values()) for each in requests.by_client.values()]
-    yield "bytes of one client's requests", max(sizes, default=0), config.client_max_bytes
+    passed_on = (config.n - 1) * config.request_max_bytes  # one of each peer, beyond the client's
+    yield (
+        "bytes of one client's requests",
+        max(sizes, default=0),
+        config.client_max_bytes + passed_on,
+    )
     yield "view changes", len(state.views.view_changes), config.n
     yield "new views", len(state.views.pending), config.n
     beyond = Counter(

@@ -45,3 +45,16 @@ def test_a_clients_waiting_bytes_are_bounded_and_free_again_after_the_wait() -> 
     assert list(requests.large) == [b"\1" * 32]
     assert requests.names == {("alice", 2): b"\1" * 32}
     assert requests.add(large[2], 9, room)
+
+
+def test_what_replicas_pass_on_has_room_beyond_their_clients_one_of_each_at_a_time() -> None:
+    lab, requests = Lab(), Requests()
+    size = len(lab.request(1).raw)
+    assert requests.add(lab.request(1), 9, size)
+    assert not requests.add(lab.request(2), 9, size, peer="alice")
+    assert requests.add(lab.request(2), 9, size, peer=2)
+    assert not requests.add(lab.request(3), 9, size, peer=2)
+    assert requests.add(lab.request(3), 9, size, peer=3)
+    requests.drop(("alice", 2))
+    assert requests.add(lab.request(4), 9, size, peer=2)
+    assert not requests.add(lab.request(5), 4 - 1, size, peer=1), "their number is bounded as ever"
