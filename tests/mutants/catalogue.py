@@ -4,6 +4,7 @@ test red once the rule is taken out."""
 from tests.mutants.attacks import ATTACKS
 from tests.mutants.mutant import Mutant, mutant
 from tests.mutants.slips import SLIPS
+from tests.mutants.unlisted import UNLISTED
 
 Q = "tests/traps/test_quorums_and_votes.py"
 V = "tests/traps/test_view_change.py"
@@ -1676,5 +1677,5 @@ ACCOUNTS = (
 
 MUTANTS: tuple[Mutant, ...] = (
     *(TRANSFER + QUORUMS + VIEWS + STATE + WORLD + MAPS + PACE + GUESTS),
-    *(ATTACKS + SERVICES + ACCOUNTS + SLIPS),
+    *(ATTACKS + SERVICES + ACCOUNTS + SLIPS + UNLISTED),
 )
