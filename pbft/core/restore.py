@@ -92,9 +92,8 @@ def _restore_trees(
         snapshot = tree.freeze()
         if snapshot.digest != record.root:
             raise TrieError("a snapshot that is not what we recorded")
-        own[record.sequence] = OwnCheckpoint(
-            record.sequence, snapshot, record.placed, record.removed
-        )
+        step = (record.placed, record.removed)
+        own[record.sequence] = OwnCheckpoint(record.sequence, snapshot, *step)
 
 
 def _lose_trees(state: ReplicaState, places: Places, later: list[Snapshotted]) -> None:

@@ -7,7 +7,6 @@ PROTOCOL = "pbft/core/protocol"
 LOST = "tests/traps/test_lost_disk.py"
 SIZES = "tests/core/test_sizes.py"
 TRANSFER = "tests/core/protocol/test_state_transfer.py"
-VIEWS = "tests/traps/test_view_change.py"
 NUISANCES = "tests/test_nuisances.py"
 
 UNLISTED: tuple[Mutant, ...] = (
@@ -76,36 +75,12 @@ UNLISTED: tuple[Mutant, ...] = (
         f"{TRANSFER}::test_decisions_that_come_one_by_one_do_not_put_off_a_transfer",
     ),
     mutant(
-        "T25",
-        "a view waits for a client that has turned greedy",
-        f"{PROTOCOL}/view_change.py",
-        "waits and not requests.greedy(views.awaited[0]):",
-        "waits:",
-        f"{VIEWS}::test_t25_a_new_primary_is_not_blamed_for_a_client_that_has_turned_greedy",
-    ),
-    mutant(
-        "T25",
-        "a client that has turned greedy ends the back-off",
-        f"{PROTOCOL}/view_change.py",
-        "if (views.awaited is not None and not waits) or executed:",
-        "if views.awaited is not None or executed:",
-        f"{VIEWS}::test_t25_a_client_that_has_turned_greedy_ends_no_back_off",
-    ),
-    mutant(
         "FL5",
         "what a backup passes on in vain is dear",
         f"{CORE}/replica.py",
         "late |= isinstance(message, Request) and isinstance(packet.peer, int)",
         "pass",
         f"{NUISANCES}::test_a_backup_that_passes_on_what_clients_told_everybody_is_heard",
-    ),
-    mutant(
-        "CL1",
-        "an answer is given again for nothing",
-        f"{PROTOCOL}/execution.py",
-        "            if asked:\n",
-        "            if False:\n",
-        f"{NUISANCES}::test_who_asks_again_for_what_was_answered_pays_for_the_answer",
     ),
     mutant(
         "FL14",

@@ -56,13 +56,9 @@ def execute(state: ReplicaState, turn: Turn) -> bool:
 
 def _boundary_waits(state: ReplicaState) -> bool:
     """Whether the state at a multiple of K has yet to be checkpointed (§4.3)."""
-    at = state.executed
-    return (
-        at > state.checkpoints.stable.sequence
-        and at % state.config.checkpoint_interval == 0
-        and at not in state.checkpoints.own
-        and not state.checkpoints.diverged
-    )
+    at, checkpoints = state.executed, state.checkpoints
+    due = at > checkpoints.stable.sequence and at % state.config.checkpoint_interval == 0
+    return due and at not in checkpoints.own and not checkpoints.diverged
 
 
 def run(state: ReplicaState, turn: Turn, sequence: SequenceNumber, body: Body) -> None:
