@@ -134,9 +134,8 @@ def _result(operation: bytes, run: Callable[[bytes], bytes]) -> bytes:
 def answer(state: ReplicaState, turn: Turn) -> bool:
     """Answer retries from the client table (§4.1): whole, where the client itself asks, since
     whoever should have sent the results may be faulty. It pays for that: few bytes bring many."""
-    retried = list(state.requests.retried.items())
-    state.requests.retried.clear()
-    for key, asked in retried:
+    retried, state.requests.retried = state.requests.retried, {}
+    for key, asked in retried.items():
         cached = state.sessions.answer(key)
         if cached is not None:
             _reply(state, turn, key[0], cached, asked)

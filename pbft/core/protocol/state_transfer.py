@@ -29,8 +29,7 @@ WINDOW = 4
 PATIENCE_TICKS = 4
 """Ticks of silence after which a source is left, and without any node a newer target followed."""
 STALE_TICKS = 30
-"""Ticks after which a node is asked of others, whatever else its source has answered, and a newer
-target is followed, whatever a source goes on giving of this one."""
+"""Ticks after which, whatever a source gives, others are asked, and a newer target is followed."""
 RESTING_TICKS = 16
 
 
