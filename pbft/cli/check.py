@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             )
             if args.cluster:
                 progress("real processes", checked.runs, checked.runs)
-                drilled = drill(args.service, args.cluster, seed=args.seed)
+                drilled = drill(args.service, args.cluster, seed=args.seed, directory=args.keep)
     except (ServiceError, PlanFileError) as error:
         raise UsageError(str(error)) from None
     good = not checked.problems and (drilled is None or not drilled.problems)
@@ -169,3 +169,6 @@ def _tell_drill(drilled: Drilled) -> None:
     print(f"  {', '.join(f'{count} {name}' for name, count in drilled.faults.items())}")
     for text in drilled.problems:
         print(f"broken on real processes: {text}")
+    if drilled.file is not None:
+        print(f"  the story: {drilled.page}")
+        print(f"  again: pbft replay {drilled.file}")

@@ -5,7 +5,10 @@ import json
 from pathlib import Path
 
 from pbft.cli.parsing import SubParsers, UsageError, add_command, add_limit
-from pbft.testing.differing import Difference, again, load_kept, recording
+from pbft.testing.cluster import drilled
+from pbft.testing.cluster.drilled import DrillFile
+from pbft.testing.differing import Difference, again, recording
+from pbft.testing.kept import load_kept
 from pbft.testing.planfiles import PlanFile, PlanFileError
 from pbft.testing.reductions import events, summary, tally
 from pbft.testing.replaying import Replay, replay
@@ -44,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         file = load_kept(args.file)
         if isinstance(file, Difference):
             return _run_difference(args, file)
+        if isinstance(file, DrillFile):
+            return _run_drill(args, file)
         recorder = Recorder()
         found = replay(file, [recorder] if args.timeline else [], seconds=args.limit)
         if args.timeline:
@@ -141,3 +146,35 @@ def _tell_difference(file: Difference, text: str | None) -> None:
     print(f"violated again: {file.oracle}")
     if text == file.violation:
         print("the difference is the same, word for word")
+
+
+# -- what real processes have recorded ----------------------------------------------------------
+
+
+def _run_drill(args: argparse.Namespace, file: DrillFile) -> int:
+    """As `run`."""
+    found = drilled.judged(file)
+    if args.timeline:
+        write(args.timeline, drilled.recording(args.file.name, file))
+    oracle = found[0].partition(":")[0] if found else None
+    if args.json:
+        print(json.dumps(_drill_figures(file, oracle, found)))
+        return 0 if oracle is None else 1
+    print(f"{max(map(len, file.executed))} operations of {file.service}, on real processes")
+    for text in found[:SHOWN]:
+        print(f"  {text}")
+    print("it holds now" if oracle is None else f"violated again: {oracle}")
+    if args.timeline:
+        print(f"timeline: {args.timeline}")
+    return 0 if oracle is None else 1
+
+
+def _drill_figures(file: DrillFile, oracle: str | None, found: list[str]) -> dict[str, object]:
+    return {
+        "events": max(map(len, file.executed)),
+        "expected": file.oracle,
+        "oracle": oracle,
+        "violations": found,
+        "same_violation": oracle == file.oracle,
+        "same_trace": found == file.violations,
+    }

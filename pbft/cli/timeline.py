@@ -6,7 +6,10 @@ from pathlib import Path
 
 from pbft.cli.parsing import SubParsers, UsageError, add_command
 from pbft.recording import SUFFIX
-from pbft.testing.differing import Difference, again, load_kept, recording
+from pbft.testing.cluster import drilled
+from pbft.testing.cluster.drilled import DrillFile
+from pbft.testing.differing import Difference, again, recording
+from pbft.testing.kept import load_kept
 from pbft.testing.planfiles import PlanFileError
 from pbft.testing.replaying import replay
 from pbft.testing.timeline.merging import merge
@@ -62,6 +65,8 @@ def _recording(files: list[Path]) -> Recording:
     file = load_kept(files[0])
     if isinstance(file, Difference):
         return recording(title, file, again(file))
+    if isinstance(file, DrillFile):
+        return drilled.recording(title, file)
     recorder = Recorder()
     replay(file, [recorder])
     return recorder.recording(title)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pbft.testing.cluster.mesh import MeshCluster
     from pbft.testing.cluster.proxy import Conditions
     from pbft.testing.cluster.served import ServiceCluster
-    from pbft.testing.differing import load_kept, replay_kept
+    from pbft.testing.kept import load_kept, replay_kept
     from pbft.testing.observers import Observer
     from pbft.testing.oracles import every_oracle
     from pbft.testing.plan import Plan
@@ -75,10 +75,10 @@ _HOMES = {
     "drill": "cluster.drill",
     "every_oracle": "oracles",
     "load": "planfiles",
-    "load_kept": "differing",
+    "load_kept": "kept",
     "local_cluster": "cluster.local",
     "replay": "replaying",
-    "replay_kept": "differing",
+    "replay_kept": "kept",
     "run": "simulator",
     "shrink": "shrinking",
     "swarm": "swarm",

@@ -9,7 +9,8 @@ import pytest
 from pbft.core.errors import InvalidArgumentsError, ServiceError
 from pbft.testing import checking, determinism
 from pbft.testing.checking import Checked, check, differences, judge
-from pbft.testing.differing import Difference, load_kept, replay_kept
+from pbft.testing.differing import Difference
+from pbft.testing.kept import load_kept, replay_kept
 from pbft.testing.planfiles import PlanFileError, load
 from pbft.testing.replaying import replay
 from pbft.testing.shrinking import shrink

@@ -9,7 +9,8 @@ import pytest
 from pbft.cli import replay, timeline
 from pbft.cli.main import main
 from pbft.testing.determinism import Operation, Report
-from pbft.testing.differing import FORMAT, ORACLE, Again, Difference, load_kept, recording
+from pbft.testing.differing import FORMAT, ORACLE, Again, Difference, recording
+from pbft.testing.kept import load_kept
 from pbft.testing.planfiles import PlanFileError
 
 EVIL = "</script>"

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from pbft.client import Client
 from pbft.core.errors import PbftError, RejectedError, UnansweredError
@@ -24,9 +24,11 @@ from pbft.core.ids import ReplicaId
 from pbft.core.service import OK, REFUSED
 from pbft.testing.cluster import witness
 from pbft.testing.cluster.account import until_level
+from pbft.testing.cluster.drilled import LAST_LINES, keep
 from pbft.testing.cluster.mesh import MeshCluster
 from pbft.testing.cluster.proxy import Conditions
 from pbft.testing.cluster.records import Told, problems_in
+from pbft.testing.planfiles import DIRECTORY
 from pbft.testing.subjects import Subject, subject
 from pbft.transport.loop import run
 
@@ -47,7 +49,8 @@ PROTOCOL = {
 
 
 class Drilled(Struct, frozen=True):
-    """What came of it; `ordered`: operations, each once."""
+    """What came of it; `ordered`: operations, each once. Where it did not hold, `file` and `page`:
+    what was kept of it."""
 
     seconds: float
     answered: int
@@ -56,6 +59,8 @@ class Drilled(Struct, frozen=True):
     ordered: int
     faults: dict[str, int]
     problems: list[str]
+    file: str | None = None
+    page: str | None = None
 
 
 class Witnessed(MeshCluster):
@@ -81,16 +86,26 @@ class Witnessed(MeshCluster):
         """The file with what it has executed."""
         return self.directory / f"executed-{replica}.jsonl"
 
+    def last_lines(self, replica: ReplicaId, count: int) -> list[str]:
+        """Of its log."""
+        text = (self.directory / f"replica-{replica}.log").read_text("utf-8", "replace")
+        return text.splitlines()[-count:]
 
-def drill(service: str, seconds: float = SECONDS, *, seed: int = 0) -> Drilled:
-    """Run `module:Class` for so many seconds. Raises `ServiceError` where it cannot be imported or
-    called."""
+
+def drill(
+    service: str, seconds: float = SECONDS, *, seed: int = 0, directory: Path = DIRECTORY
+) -> Drilled:
+    """Run `module:Class` for so many seconds, and put what is wrong into `directory`. Raises
+    `ServiceError` where it cannot be imported or called, and `PlanFileError` where that cannot be
+    written."""
     about = subject(service)
     with tempfile.TemporaryDirectory() as scratch:
         cluster = Witnessed(Path(scratch) / "cluster", service, seed)
         with cluster:
             cluster.start()
-            return run(_Drill(cluster, about, seed).run(seconds))
+            doing = _Drill(cluster, about, seed)
+            found = run(doing.run(seconds))
+        return doing.kept(service, found, directory) if found.problems else found
 
 
 class _Drill:
@@ -120,7 +135,8 @@ class _Drill:
                 await until_level(onlooker, range(REPLICAS), LEVEL_SECONDS)
             self._cluster.check()
         except PbftError as error:
-            self._problems.append(f"the cluster did not recover: {self._why(error)}")
+            text = f"termination: the cluster did not recover: {self._why(error)}"
+            self._problems.append(text)
         return self._judged(time.monotonic() - began)
 
     def _why(self, error: PbftError) -> str:
@@ -137,7 +153,7 @@ class _Drill:
         every = [each for told in self._told.values() for each in told]
         answered = sum(each.result.startswith(OK) for each in every)
         if not every:
-            problems.append("no call was answered: nothing was tested")
+            problems.append("termination: no call was answered: nothing was tested")
         return Drilled(
             seconds,
             answered,
@@ -147,6 +163,14 @@ class _Drill:
             dict(self._faults),
             self._problems + problems,
         )
+
+    def kept(self, service: str, found: Drilled, directory: Path) -> Drilled:
+        """With a file and a page of it."""
+        cluster = self._cluster
+        records = [witness.read(cluster.record(each)) for each in range(REPLICAS)]
+        logs = [cluster.last_lines(each, LAST_LINES) for each in range(REPLICAS)]
+        file, page = keep(service, found.problems, records, self._told, logs, directory)
+        return structs.replace(found, file=str(file), page=str(page))
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[tuple[Client, list[Client]]]:

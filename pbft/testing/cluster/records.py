@@ -23,7 +23,6 @@ SHOWN = 60
 
 Key = tuple[RequestKey, int]
 """A request, and which of its operations."""
-Order = dict[SequenceNumber, list[Entry]]
 
 
 class Told(Struct, frozen=True):
@@ -38,8 +37,7 @@ def problems_in(
 ) -> tuple[int, list[str]]:
     """How many operations were ordered, and what is wrong, in words. Replicas that compute
     different things are all of it: whatever else is wrong then follows from that."""
-    order = _order(records)
-    entries = [each for sequence in sorted(order) for each in order[sequence]]
+    entries = order_of(records)
     found = list(_first(_differences(records)))
     if found:
         return len(entries), found
@@ -54,7 +52,8 @@ def _first(texts: Iterator[str]) -> Iterator[str]:
         yield text
 
 
-def _key(entry: Entry) -> Key:
+def key_of(entry: Entry) -> Key:
+    """What it executes."""
     context = entry.context
     return (context.client, context.timestamp), context.number
 
@@ -64,7 +63,7 @@ def _differences(records: Sequence[Sequence[Entry]]) -> Iterator[str]:
     known: dict[tuple[SequenceNumber, Key], tuple[int, Entry]] = {}
     for replica, record in enumerate(records):
         for entry in record:
-            place = (entry.context.sequence, _key(entry))
+            place = (entry.context.sequence, key_of(entry))
             other, first = known.setdefault(place, (replica, entry))
             if first == entry:
                 continue
@@ -80,23 +79,23 @@ def _result(entry: Entry) -> str:
     return f"{entry.result[1:]!r}"[:SHOWN]
 
 
-def _order(records: Sequence[Sequence[Entry]]) -> Order:
-    """By sequence number, as the replica has it that knows most of it."""
-    order: Order = {}
+def order_of(records: Sequence[Sequence[Entry]]) -> list[Entry]:
+    """The agreed order: of each sequence number, what the replica has that knows most of it."""
+    order: dict[SequenceNumber, list[Entry]] = {}
     for record in records:
         own: dict[SequenceNumber, dict[Key, Entry]] = {}
         for entry in record:
-            own.setdefault(entry.context.sequence, {}).setdefault(_key(entry), entry)
+            own.setdefault(entry.context.sequence, {}).setdefault(key_of(entry), entry)
         for sequence, entries in own.items():
             if len(entries) > len(order.get(sequence, ())):
                 order[sequence] = list(entries.values())
-    return order
+    return [each for sequence in sorted(order) for each in order[sequence]]
 
 
 def _repeated(entries: Sequence[Entry]) -> Iterator[str]:
-    counted = Counter(map(_key, entries))
+    counted = Counter(map(key_of, entries))
     for entry in entries:
-        if counted.pop(_key(entry), 1) > 1:
+        if counted.pop(key_of(entry), 1) > 1:
             yield f"exactly-once: {shown_call(entry.operation)} was ordered twice"
 
 
@@ -104,7 +103,7 @@ def _lost(entries: Sequence[Entry], told: Mapping[str, Sequence[Told]]) -> Itera
     """Each caller's answers are among what was executed for it, in its order."""
     for client, answers in told.items():
         own = [each for each in entries if each.context.client == client]
-        left = iter(sorted(own, key=_key))
+        left = iter(sorted(own, key=key_of))
         for answer in answers:
             if not any(Told(each.operation, each.result) == answer for each in left):
                 text = f"{shown_call(answer.operation)} gave {answer.result[1:]!r}"[:SHOWN]
