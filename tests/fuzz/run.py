@@ -26,7 +26,10 @@ MAX_BYTES = 4096
 """Of one input."""
 KEPT_BYTES, KEPT_FILES = 15_000, 40
 """Of the corpus of one target: the smallest inputs stay."""
-GRACE_SECONDS = 120
+INPUT_SECONDS = 30
+"""One input that takes longer is a finding."""
+GRACE_SECONDS = 300
+"""For the start, on a machine with much else to do."""
 SEED = "seed-"
 
 
@@ -52,10 +55,14 @@ def fuzz(target: str, seconds: int) -> tuple[bool, str]:
 
 def _run(target: str, seconds: int, arguments: Sequence[str]) -> list[str]:
     limits = [f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", "-rss_limit_mb=1024"]
+    limits.append(f"-timeout={INPUT_SECONDS}")
     command = [sys.executable, "-m", "tests.fuzz.child", target, *limits, *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=seconds + GRACE_SECONDS
-    )
+    patience = seconds + GRACE_SECONDS
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=patience)
+    except subprocess.TimeoutExpired:
+        (FOUND / f"{target}-endless").write_text(f"it has not ended after {patience} s\n", "utf-8")
+        return []
     return (done.stderr + done.stdout).splitlines()
 
 
