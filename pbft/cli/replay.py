@@ -8,7 +8,7 @@ from pbft.cli.parsing import SubParsers, UsageError, add_command, add_limit
 from pbft.testing.cluster import drilled
 from pbft.testing.cluster.drilled import DrillFile
 from pbft.testing.differing import Difference, again, recording
-from pbft.testing.kept import load_kept
+from pbft.testing.kept import load_kept, replay_kept
 from pbft.testing.planfiles import PlanFile, PlanFileError
 from pbft.testing.reductions import events, summary, tally
 from pbft.testing.replaying import Replay, replay
@@ -153,10 +153,9 @@ def _tell_difference(file: Difference, text: str | None) -> None:
 
 def _run_drill(args: argparse.Namespace, file: DrillFile) -> int:
     """As `run`."""
-    found = drilled.judged(file)
+    oracle, found = replay_kept(file)
     if args.timeline:
         write(args.timeline, drilled.recording(args.file.name, file))
-    oracle = found[0].partition(":")[0] if found else None
     if args.json:
         print(json.dumps(_drill_figures(file, oracle, found)))
         return 0 if oracle is None else 1

@@ -5,8 +5,6 @@ No plan of a simulated run shows it, since all replicas there share one process.
 of another kind, and `pbft replay` executes its calls anew in such processes.
 """
 
-import hashlib
-import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -55,10 +53,7 @@ def keep(service: str, calls: list[Operation], directory: Path) -> tuple[Report,
         return None
     calls = calls[: report.number]
     file = Difference(FORMAT, version("pbft"), ORACLE, report.text, service, calls)
-    data = msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
-    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{service} {ORACLE}")[:80]
-    path = directory / f"{words}-{hashlib.sha256(data).hexdigest()[:8]}.json"
-    planfiles.write(path, data)
+    path = planfiles.put(file, directory, f"{service} {ORACLE}")
     page = path.with_suffix(".html")
     write_page(page, recording(path.name, file, Again(report, lives)))
     return report, path, page

@@ -68,8 +68,16 @@ def told(plan: Plan, report: Report) -> PlanFile:
 def keep(plan: Plan, report: Report, directory: Path = DIRECTORY, name: str = "") -> Path:
     """Write the plan of a run into `directory`, under `name` (its seed, where that is none), its
     oracle and its content; the path. Raises `PlanFileError` where that cannot be written."""
-    data = encode(told(plan, report))
     words = f"{name or f'seed-{plan.seed}'} {violated(report) or 'holds'}"
+    return put(told(plan, report), directory, words)
+
+
+def put(file: Struct, directory: Path, words: str) -> Path:
+    """Write what is kept of a failure into `directory`, under `words` and its content; the path.
+    Raises `PlanFileError` where that cannot be written, or not be read again."""
+    data = encode(file)
+    if len(data) > MAX_PLAN_BYTES:
+        raise PlanFileError(f"it has {len(data)} bytes, and a file {MAX_PLAN_BYTES} at most")
     words = re.sub(r"[^A-Za-z0-9]+", "-", words)[:80]
     return write(directory / f"{words}-{hashlib.sha256(data).hexdigest()[:8]}.json", data)
 
@@ -94,7 +102,7 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-def encode(file: PlanFile) -> bytes:
+def encode(file: Struct) -> bytes:
     """JSON with an entry per line."""
     return msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
 

@@ -8,6 +8,8 @@ import pytest
 
 from pbft.cli.main import main
 from pbft.core.service import OK
+from pbft.testing import planfiles
+from pbft.testing.cluster.drill import Drilled, Witnessed, _Drill
 from pbft.testing.cluster.drilled import DrillFile, decoded, keep, recording
 from pbft.testing.cluster.records import problems_in
 from pbft.testing.kept import load_kept, replay_kept
@@ -72,3 +74,17 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path) -> None:
         assert main(["timeline", str(path), "-o", str(tmp_path / "p.html")]) == 2
     with pytest.raises(msgspec.MsgspecError):
         decoded(path, b"{}")
+
+
+def test_what_cannot_be_kept_is_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planfiles, "MAX_PLAN_BYTES", 100)
+    found = Drilled(1.0, 1, 0, 0, 1, {}, ["loss: of a call"])
+    with Witnessed(tmp_path / "c", SERVICE) as cluster:
+        for replica in range(4):
+            (tmp_path / "c" / f"replica-{replica}.log").touch()
+        told = _Drill(cluster, ABOUT, 0).kept(SERVICE, found, tmp_path)
+    assert told.file is None
+    assert told.problems[0] == "loss: of a call"
+    assert told.problems[1].startswith("nothing is kept of it: it has ")

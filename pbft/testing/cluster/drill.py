@@ -28,7 +28,7 @@ from pbft.testing.cluster.drilled import LAST_LINES, keep
 from pbft.testing.cluster.mesh import MeshCluster
 from pbft.testing.cluster.proxy import Conditions
 from pbft.testing.cluster.records import Told, problems_in
-from pbft.testing.planfiles import DIRECTORY
+from pbft.testing.planfiles import DIRECTORY, PlanFileError
 from pbft.testing.subjects import Subject, subject
 from pbft.transport.loop import run
 
@@ -96,8 +96,7 @@ def drill(
     service: str, seconds: float = SECONDS, *, seed: int = 0, directory: Path = DIRECTORY
 ) -> Drilled:
     """Run `module:Class` for so many seconds, and put what is wrong into `directory`. Raises
-    `ServiceError` where it cannot be imported or called, and `PlanFileError` where that cannot be
-    written."""
+    `ServiceError` where it cannot be imported or called."""
     about = subject(service)
     with tempfile.TemporaryDirectory() as scratch:
         cluster = Witnessed(Path(scratch) / "cluster", service, seed)
@@ -165,11 +164,15 @@ class _Drill:
         )
 
     def kept(self, service: str, found: Drilled, directory: Path) -> Drilled:
-        """With a file and a page of it."""
+        """With a file and a page of it. Where there can be none, what was found is told still."""
         cluster = self._cluster
         records = [witness.read(cluster.record(each)) for each in range(REPLICAS)]
         logs = [cluster.last_lines(each, LAST_LINES) for each in range(REPLICAS)]
-        file, page = keep(service, found.problems, records, self._told, logs, directory)
+        try:
+            file, page = keep(service, found.problems, records, self._told, logs, directory)
+        except PlanFileError as error:
+            text = f"nothing is kept of it: {error}"
+            return structs.replace(found, problems=[*found.problems, text])
         return structs.replace(found, file=str(file), page=str(page))
 
     @asynccontextmanager

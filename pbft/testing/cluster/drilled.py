@@ -5,8 +5,6 @@ No run of real processes comes again bit for bit. What was recorded of it does: 
 the records anew, and has a single machine execute the agreed order once more.
 """
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -22,7 +20,7 @@ from pbft.testing import planfiles
 from pbft.testing.cluster.records import Told, key_of, order_of, problems_in
 from pbft.testing.cluster.witness import Entry
 from pbft.testing.determinism import ENCODED
-from pbft.testing.planfiles import MAX_PLAN_BYTES, PlanFileError
+from pbft.testing.planfiles import PlanFileError
 from pbft.testing.reference import outcome_of
 from pbft.testing.subjects import Subject, shown_call, subject
 from pbft.testing.timeline.page import write as write_page
@@ -65,12 +63,7 @@ def keep(
     into `directory`; both paths. Raises `PlanFileError` where that cannot be."""
     file = DrillFile(FORMAT, version("pbft"), list(violations), service, executed, dict(told), logs)
     file = _cut(file, subject(service))
-    data = msgspec.json.format(msgspec.json.encode(file), indent=1) + b"\n"
-    if len(data) > MAX_PLAN_BYTES:
-        raise PlanFileError(f"what was recorded is {len(data) >> 20} MiB: drill for less time")
-    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{service} drill {file.oracle}")[:80]
-    path = directory / f"{words}-{hashlib.sha256(data).hexdigest()[:8]}.json"
-    planfiles.write(path, data)
+    path = planfiles.put(file, directory, f"{service} drill {file.oracle}")
     page = path.with_suffix(".html")
     write_page(page, recording(path.name, file))
     return path, page
